@@ -15,7 +15,7 @@ type tally struct {
 	n, failed [opcodes]atomic.Uint64
 }
 
-// add counts one finished request. Precondition: on the tally's thread (plain load and store: no locked instruction).
+// add counts one finished request. Precondition: on the tally's thread, for it is a load and a store.
 func (t *tally) add(op abi.Opcode, failed bool) {
 	if op >= opcodes {
 		op = 0
@@ -43,7 +43,7 @@ func (s *Server) newTally() *tally {
 
 // Counter says how often a request of one kind was answered, and how often with an error.
 type Counter struct {
-	Opcode         abi.Opcode // 0: opcodes that are not known
+	Opcode        abi.Opcode // 0: opcodes that are not known
 	Count, Errors uint64
 }
 
