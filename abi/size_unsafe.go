@@ -1,0 +1,81 @@
+package abi
+
+import "unsafe"
+
+// The sizes that the kernel knows, checked by the compiler.
+var (
+	_ [40]byte  = [unsafe.Sizeof(InHeader{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(OutHeader{})]byte{}
+	_ [88]byte  = [unsafe.Sizeof(Attr{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(SxTime{})]byte{}
+	_ [256]byte = [unsafe.Sizeof(Statx{})]byte{}
+	_ [80]byte  = [unsafe.Sizeof(Kstatfs{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(FileLock{})]byte{}
+	_ [128]byte = [unsafe.Sizeof(EntryOut{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(ForgetIn{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(ForgetOne{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(BatchForgetIn{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(GetattrIn{})]byte{}
+	_ [104]byte = [unsafe.Sizeof(AttrOut{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(StatxIn{})]byte{}
+	_ [288]byte = [unsafe.Sizeof(StatxOut{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(MknodIn{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(MkdirIn{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(Rename2In{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(LinkIn{})]byte{}
+	_ [88]byte  = [unsafe.Sizeof(SetattrIn{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(OpenIn{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(CreateIn{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(OpenOut{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(ReleaseIn{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(FlushIn{})]byte{}
+	_ [40]byte  = [unsafe.Sizeof(ReadIn{})]byte{}
+	_ [40]byte  = [unsafe.Sizeof(WriteIn{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(WriteOut{})]byte{}
+	_ [80]byte  = [unsafe.Sizeof(StatfsOut{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(FsyncIn{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(SetxattrIn{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(GetxattrIn{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(GetxattrOut{})]byte{}
+	_ [48]byte  = [unsafe.Sizeof(LkIn{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(LkOut{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(AccessIn{})]byte{}
+	_ [64]byte  = [unsafe.Sizeof(InitIn{})]byte{}
+	_ [64]byte  = [unsafe.Sizeof(InitOut{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(InterruptIn{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(BmapIn{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(BmapOut{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(IoctlIn{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(IoctlIovec{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(IoctlOut{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(PollIn{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(PollOut{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(NotifyPollWakeupOut{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(FallocateIn{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(Dirent{})]byte{}
+	_ [152]byte = [unsafe.Sizeof(Direntplus{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(NotifyInvalInodeOut{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(NotifyInvalEntryOut{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(NotifyDeleteOut{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(NotifyPruneOut{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(NotifyStoreOut{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(NotifyRetrieveOut{})]byte{}
+	_ [40]byte  = [unsafe.Sizeof(NotifyRetrieveIn{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(BackingMap{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(LseekIn{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(LseekOut{})]byte{}
+	_ [56]byte  = [unsafe.Sizeof(CopyFileRangeIn{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(CopyFileRangeOut{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(SyncfsIn{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(ExtHeader{})]byte{}
+	_ [4]byte   = [unsafe.Sizeof(SuppGroups{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(SecctxHeader{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(Secctx{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(UringEntInOut{})]byte{}
+	_ [288]byte = [unsafe.Sizeof(UringReqHeader{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(UringCmdReq{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(RenameIn{})]byte{}
+	_ [40]byte  = [unsafe.Sizeof(SetupmappingIn{})]byte{}
+	_ [4]byte   = [unsafe.Sizeof(RemovemappingIn{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(RemovemappingOne{})]byte{}
+)
