@@ -12,7 +12,7 @@ import (
 )
 
 // devIocClone is FUSE_DEV_IOC_CLONE: _IOR(229, 0, uint32_t) (include/uapi/linux/fuse.h).
-const devIocClone = 2<<30 | 4<<16 | 229<<8 | 0
+const devIocClone = 2<<30 | 4<<16 | 229<<8
 
 // Clone opens /dev/fuse once more for the same connection. Requests read from the clone are answered through it.
 func Clone(fd int) (int, error) {
