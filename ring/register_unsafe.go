@@ -47,10 +47,11 @@ func (r *Ring) unregisterRingFd() error {
 	return nil
 }
 
-// registerError names what could not be registered. EINVAL is what a kernel says to an operation it does not know.
+// registerError names what could not be registered. EINVAL is what a kernel says to an operation it does not know, but
+// to a bad argument as well, so the release decides.
 func registerError(what, since string, errno syscall.Errno) error {
-	if errno == syscall.EINVAL || errno == syscall.ENOSYS {
-		return fmt.Errorf("ring: register %s: %w: %w", what, errno, &UnsupportedError{"registering " + what, since})
+	if errno == syscall.ENOSYS || errno == syscall.EINVAL && releaseBefore(sysRelease(), since) {
+		return &UnsupportedError{"registering " + what, since}
 	}
 	return fmt.Errorf("ring: register %s: %w", what, errno)
 }

@@ -143,6 +143,12 @@ func (r *Ring) enter(submit, minComplete uint32, ns int64) (int, error) {
 		r.wait.set(ns)
 		n, errno = sysEnter(r.enterFd, submit, minComplete, flags|enterExtArg, &r.wait)
 	}
+	return r.result(n, errno)
+}
+
+// result turns enter's errno into what callers see. Interruption and expiry are ordinary. A kernel that is busy with a
+// full completion queue is too, as long as reaping will help.
+func (r *Ring) result(n int, errno syscall.Errno) (int, error) {
 	switch errno {
 	case 0:
 		return n, nil

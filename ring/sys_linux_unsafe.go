@@ -70,6 +70,15 @@ func sysUnmap(b []byte) error {
 	return nil
 }
 
+// sysRelease is the kernel's release, such as "6.18.44".
+func sysRelease() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
 func sysClose(fd int) error { return unix.Close(fd) }
 
 // permHint says where io_uring was forbidden, as far as that can be seen.

@@ -35,3 +35,5 @@ func sysUnmap([]byte) error { return syscall.ENOSYS }
 func sysClose(int) error { return syscall.ENOSYS }
 
 func permHint() string { return "not Linux" }
+
+func sysRelease() string { return "" }
