@@ -107,7 +107,6 @@ const (
 	regFilesSkip          int32      = -2 // IORING_REGISTER_FILES_SKIP
 	rsrcRegisterSparse    uint32     = 1  // IORING_RSRC_REGISTER_SPARSE
 	opSupported           uint16     = 1  // IO_URING_OP_SUPPORTED
-	sqCQOverflow          uint32     = 1 << 1
 	enterGetEvents        uint32     = 1 << 0
 	enterExtArg           uint32     = 1 << 3
 	enterRegisteredRing   uint32     = 1 << 4

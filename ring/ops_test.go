@@ -218,15 +218,15 @@ func TestPollMultishot(t *testing.T) {
 
 func TestReadMultishot(t *testing.T) {
 	r, p := newRing(t, Config{Flags: loopFlags}), pipe(t)
-	const size, count = 64, 4
+	const size, count, firstID = 64, 4, 10
 	mem := alloc4k(t)
 	g, err := r.NewBufRing(count, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	add := func(bid uint16) { g.Add(Addr(mem)+uintptr(bid)*size, size, bid) }
+	add := func(bid uint16) { g.Add(Addr(mem)+uintptr(bid-firstID)*size, size, bid) }
 	for bid := range uint16(count) {
-		add(bid)
+		add(firstID + bid)
 	}
 	g.Advance()
 	sqe(t, r).ReadMultishot(p[0], g.Group()).SetUserData(1)
@@ -244,7 +244,7 @@ func TestReadMultishot(t *testing.T) {
 		if c.Res != int32(len(msg)) || !ok || !c.More() {
 			t.Fatalf("message %d: %+v", i, c)
 		}
-		if got := mem[int(bid)*size:][:c.Res]; !bytes.Equal(got, msg) {
+		if got := mem[int(bid-firstID)*size:][:c.Res]; !bytes.Equal(got, msg) {
 			t.Fatalf("message %d: %q in buffer %d", i, got, bid)
 		}
 		add(bid)

@@ -9,9 +9,9 @@ import (
 // call, so it works over any memory, the Go heap in tests included. Fields are immutable after setup but for tail and
 // head, which are the owner's.
 type queue struct {
-	khead, ktail, kflags *atomic.Uint32 // SQ: the kernel moves head and flags, we move tail
-	chead, ctail         *atomic.Uint32 // CQ: we move head, the kernel moves tail
-	coverflow            *atomic.Uint32 // completions the kernel had to drop
+	khead, ktail *atomic.Uint32 // SQ: the kernel moves head, we move tail
+	chead, ctail *atomic.Uint32 // CQ: we move head, the kernel moves tail
+	coverflow    *atomic.Uint32 // completions the kernel had to drop
 
 	sqes, cqes       unsafe.Pointer
 	sqMask, cqMask   uint32
@@ -61,5 +61,3 @@ func (q *queue) advance(n uint32) {
 	q.head += n
 	q.chead.Store(q.head)
 }
-
-func (q *queue) overflowed() bool { return q.kflags.Load()&sqCQOverflow != 0 }

@@ -9,7 +9,7 @@ import (
 // heapQueue is a queue over ordinary memory, whose kernel side is played by the test.
 type heapQueue struct {
 	queue
-	words [6]atomic.Uint32
+	words [5]atomic.Uint32
 	sq    []SQE
 	cq    []CQE
 }
@@ -23,7 +23,7 @@ func newHeapQueue(order uint, wide bool, sqStart, cqStart uint32) *heapQueue {
 	h := &heapQueue{sq: make([]SQE, n*width), cq: make([]CQE, n*width)}
 	w := &h.words
 	h.queue = queue{
-		khead: &w[0], ktail: &w[1], kflags: &w[2], chead: &w[3], ctail: &w[4], coverflow: &w[5],
+		khead: &w[0], ktail: &w[1], chead: &w[2], ctail: &w[3], coverflow: &w[4],
 		sqes: unsafe.Pointer(&h.sq[0]), cqes: unsafe.Pointer(&h.cq[0]),
 		sqMask: uint32(n - 1), cqMask: uint32(n - 1), sqShift: 6, cqShift: 4,
 		tail: sqStart, head: cqStart,
@@ -33,8 +33,8 @@ func newHeapQueue(order uint, wide bool, sqStart, cqStart uint32) *heapQueue {
 	}
 	w[0].Store(sqStart)
 	w[1].Store(sqStart)
+	w[2].Store(cqStart)
 	w[3].Store(cqStart)
-	w[4].Store(cqStart)
 	return h
 }
 

@@ -70,7 +70,7 @@ func (r *Ring) mapQueues(p *params) error {
 	}
 	// Safety: the offsets come from the kernel and lie inside the mapping of the size it implied; indexing checks it.
 	word := func(off uint32) *atomic.Uint32 { return (*atomic.Uint32)(unsafe.Pointer(&r.mem[off])) }
-	q.khead, q.ktail, q.kflags = word(p.sqHead), word(p.sqTail), word(p.sqFlags)
+	q.khead, q.ktail = word(p.sqHead), word(p.sqTail)
 	q.chead, q.ctail, q.coverflow = word(p.cqHead), word(p.cqTail), word(p.cqOverflow)
 	q.sqes, q.cqes = unsafe.Pointer(&r.sqeMem[0]), unsafe.Pointer(&r.mem[p.cqCqes])
 	q.sqMask, q.cqMask = p.sqEntries-1, p.cqEntries-1
@@ -91,9 +91,9 @@ func (r *Ring) Big(i uint32) *[2]uint64 {
 
 // emptyQueue is what a closed ring has: full, with nothing ready, and nothing in it points to unmapped memory.
 func emptyQueue() queue {
-	var w [6]atomic.Uint32
+	var w [5]atomic.Uint32
 	return queue{
-		khead: &w[0], ktail: &w[1], kflags: &w[2], chead: &w[3], ctail: &w[4], coverflow: &w[5],
+		khead: &w[0], ktail: &w[1], chead: &w[2], ctail: &w[3], coverflow: &w[4],
 		tail: 1,
 	}
 }
