@@ -37,8 +37,8 @@ type Entry struct {
 
 // Opened is the result of OPEN, OPENDIR, CREATE and TMPFILE. One Release is owed.
 type Opened struct {
-	FS      *Ops // as in Entry
-	Open         // Node may stay 0: the connection fills in the node that was opened
+	FS      *Ops   // as in Entry
+	Open           // Node may stay 0: the connection fills in the node that was opened
 	Flags   uint32 // abi.Fopen*
 	Backing *File  // a file that the kernel may read and write by itself (kernel passthrough); nil: none
 }

@@ -42,7 +42,6 @@ type Op struct {
 	// Results. They live here because a pointer handed through a func value would escape to the heap.
 	err     Errno
 	n       int // bytes of the reply's body
-	silent  bool
 	entry   Entry
 	opened  Opened
 	stat    Stat
@@ -50,6 +49,7 @@ type Op struct {
 	statx   abi.StatxOut
 	lock    Lock
 	num     uint64
+	off     int64
 	num32   uint32
 	res32   int32
 	payload Payload
@@ -81,7 +81,7 @@ type Op struct {
 	lateVal     atomic.Uint32
 	interrupted atomic.Bool
 	inflight    bool // in the connection's flight table
-	token       Token
+	tainted     bool // the calling thread's credentials may not be its own
 	doneMu      sync.Mutex
 	done        chan struct{}
 	late        Late
@@ -89,6 +89,15 @@ type Op struct {
 
 // Nonblock is true on a loop: try locks that may be held across a wait, and return WouldBlock instead of waiting.
 func (op *Op) Nonblock() bool { return op.nonblock }
+
+// SetTainted says that this thread's credentials could not be put back: the engine ends the thread.
+func (op *Op) SetTainted() { op.tainted = true }
+
+// Tainted says so to the engine, after Begin and Run; also after a panic.
+func (op *Op) Tainted() bool { return op.tainted }
+
+// NodeID is the wire id of the node that is asked.
+func (op *Op) NodeID() uint64 { return op.hdr.NodeID }
 
 // Opcode is what is asked.
 func (op *Op) Opcode() abi.Opcode { return op.hdr.Opcode }
