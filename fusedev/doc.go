@@ -5,9 +5,10 @@
 // # Life of a mount
 //
 //  1. [Mount] opens or inherits /dev/fuse and mounts it (internal/mnt knows how).
-//  2. boot.go answers INIT and, until the transport runs, whatever else comes; it also sends the kernel one POLL, so that
-//     it never asks again (a process that serves and uses its own mount would hang in epoll_ctl).
-//  3. The transport starts: FUSE over io_uring, /dev/fuse through io_uring, or blocking readers ([Transport]).
+//  2. boot.go answers INIT.
+//  3. The transport starts: FUSE over io_uring, /dev/fuse through io_uring, or blocking readers ([Transport]). prime.go
+//     then sends the kernel one POLL, so that it never asks again: a process that serves and uses its own mount would
+//     hang in epoll_ctl.
 //  4. Whoever reads ENODEV or ECONNABORTED from the device calls ended; one goroutine then tears down: Conn.Shutdown,
 //     transport.stop, close. [Server.Wait] returns after that.
 //

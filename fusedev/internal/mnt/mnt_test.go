@@ -221,15 +221,17 @@ func TestClone(t *testing.T) {
 
 func TestNamespace(t *testing.T) {
 	dir := mountPoint(t)
-	other := exec.Command("sleep", "1000")
-	other.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
+	other := exec.Command("cat") // until the end of its input. No Pdeathsig: that is the death of a thread, and ours come and go
+	other.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+	in, err := other.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		other.Process.Kill()
-		other.Wait()
-	}()
+	defer other.Wait()
+	defer in.Close()
 	m := mount(t, Params{Dir: dir, NS: fmt.Sprint(other.Process.Pid)})
 	if line := mounted(t, dir); line != "" {
 		t.Error("seen here:", line)
@@ -341,7 +343,7 @@ func deviceForAll(t *testing.T) {
 }
 
 func asNobody() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, Pdeathsig: unix.SIGKILL}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 }
 
 func TestFusermount(t *testing.T) {
@@ -385,7 +387,7 @@ func TestFusermountMissing(t *testing.T) {
 // unless allow_other was given, and leaves it.
 func TestAutoUnmount(t *testing.T) {
 	dir := mountPoint(t)
-	cmd, line, finish := run(t, "auto", dir, &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL})
+	cmd, line, finish := run(t, "auto", dir, nil)
 	if s := line(); !strings.HasPrefix(s, "mounted ") {
 		t.Fatalf("%q, %v", s, finish(""))
 	}
@@ -406,7 +408,6 @@ func TestUserNamespace(t *testing.T) {
 		UidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}},
 		GidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}},
 		GidMappingsEnableSetgroups: false,
-		Pdeathsig:                  unix.SIGKILL,
 	}
 	_, line, finish := run(t, "plain", dir, attr)
 	if s := line(); !strings.HasPrefix(s, "mounted ") || !strings.HasSuffix(s, "false\n") {

@@ -39,6 +39,11 @@ func (m *Mount) Unmount(flags int) error {
 	return nil
 }
 
+// Mounted says whether the mount is where it was put.
+func (m *Mount) Mounted() bool {
+	return m.Dir != "" && inNamespace(m.ns, m.ours) == nil
+}
+
 // helperUnmount asks fusermount3.
 func (m *Mount) helperUnmount(flags int) error {
 	path, err := findHelper(m.fusermount)
