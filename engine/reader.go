@@ -1,0 +1,30 @@
+package engine
+
+import (
+	"fmt"
+	"runtime/debug"
+)
+
+// NewReader makes a loop without a ring for a thread of a transport that waits for requests by itself. It pins the
+// calling thread, whose goroutine is locked to it and calls ServeAlone from then on. What may wait goes to the pool;
+// the queues of its slots must let any thread reply. cpu -1: not pinned.
+func (e *Engine) NewReader(c *Client, cpu int) (*Loop, error) {
+	l := newLoop(e, -1, cpu)
+	l.own = &lane{epoch: c.conn.Epoch()}
+	err := l.creds.save()
+	if err == nil && cpu >= 0 {
+		err = pin(cpu)
+	}
+	if err != nil {
+		l.own.epoch.Close()
+		return nil, fmt.Errorf("engine: reader on CPU %d: %w", cpu, err)
+	}
+	debug.SetPanicOnFault(true)
+	return l, nil
+}
+
+// CloseReader ends a loop of NewReader. The thread stays pinned: its goroutine should end without unlocking it.
+func (l *Loop) CloseReader() {
+	l.own.epoch.Close()
+	l.e.off.merge(&l.tally)
+}
