@@ -132,6 +132,7 @@ func (s *Server) watch() {
 	gone := make(chan struct{})
 	go func() {
 		s.tr.stop()
+		<-s.conn.Done() // the file system has got everything back
 		close(gone)
 	}()
 	wait := s.opt.DrainTimeout
@@ -167,10 +168,10 @@ func (s *Server) release() {
 func (s *Server) reason(why error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case why == nil, errors.Is(why, unix.ENODEV) && !s.m.Mounted():
-		return nil
-	case errors.Is(why, unix.ENODEV), errors.Is(why, unix.ECONNABORTED):
+	if why == nil || errors.Is(why, unix.ENODEV) || errors.Is(why, unix.ECONNABORTED) {
+		if !s.aborted && !s.m.Mounted() && !s.cut() {
+			return nil
+		}
 		why = ErrAborted
 	}
 	if s.opt.FD == NoFD && s.m.Mounted() {
@@ -179,4 +180,13 @@ func (s *Server) reason(why error) error {
 		}
 	}
 	return fmt.Errorf("fusedev: %s: %w", s.Dir(), why)
+}
+
+// cut asks the dead device once more: a read that loses against an unmount says ECONNABORTED too, but only the first one.
+func (s *Server) cut() bool {
+	if err := unix.SetNonblock(s.fd, true); err != nil {
+		return false
+	}
+	_, err := unix.Read(s.fd, make([]byte, s.messageSize()))
+	return errors.Is(err, unix.ECONNABORTED)
 }

@@ -41,12 +41,13 @@ type Server struct {
 	err     error
 	tallies tallies
 
-	mu sync.Mutex // guards the mount against concurrent Unmount, Abort and teardown
-	m  *mnt.Mount
+	mu      sync.Mutex // guards the mount against concurrent Unmount, Abort and teardown
+	m       *mnt.Mount
+	aborted bool // by Abort; guarded by mu
 }
 
-// ended tells the server that the device gives no more requests; err is what read(2) or the ring said: ENODEV after an
-// unmount, ECONNABORTED after an abort. Any thread, any number of times: the first one counts. It never waits.
+// ended tells the server that the device gives no more requests; err is what read(2) or the ring said: ENODEV or
+// ECONNABORTED after an unmount or an abort. Any thread, any number of times: the first one counts. It never waits.
 func (s *Server) ended(err error) {
 	if s.ending.CompareAndSwap(false, true) {
 		s.end <- err
@@ -82,7 +83,12 @@ func (s *Server) Abort() error {
 	if s.isDone() {
 		return nil
 	}
-	return s.m.Abort()
+	s.aborted = true
+	err := s.m.Abort()
+	if err != nil {
+		s.aborted = false
+	}
+	return err
 }
 
 // Close unmounts at any price and waits: in use, it is detached and aborted. An abort of its own is no error.
