@@ -8,9 +8,7 @@ import (
 )
 
 // Server is one mount. There are none here.
-type Server struct {
-	tallies tallies
-}
+type Server struct{}
 
 // Mount fails with [ErrNotSupported].
 func Mount(*engine.Engine, any, string, Options) (*Server, error) { return nil, ErrNotSupported }
