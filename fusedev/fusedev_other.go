@@ -8,7 +8,9 @@ import (
 )
 
 // Server is one mount. There are none here.
-type Server struct{}
+type Server struct {
+	tallies tallies
+}
 
 // Mount fails with [ErrNotSupported].
 func Mount(*engine.Engine, any, string, Options) (*Server, error) { return nil, ErrNotSupported }

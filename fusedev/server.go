@@ -35,10 +35,11 @@ type Server struct {
 	tr       transport
 	notifier notifier
 
-	end    chan error // first reason why the connection ended; capacity 1
-	ending atomic.Bool
-	done   chan struct{} // closed after teardown; err is immutable then
-	err    error
+	end     chan error // first reason why the connection ended; capacity 1
+	ending  atomic.Bool
+	done    chan struct{} // closed after teardown; err is immutable then
+	err     error
+	tallies tallies
 
 	mu      sync.Mutex // guards the mount against concurrent Unmount, Abort and teardown
 	m       *mnt.Mount
