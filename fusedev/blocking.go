@@ -3,6 +3,7 @@
 package fusedev
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 
@@ -40,18 +41,22 @@ func (t *blocking) start() error {
 		}
 		t.readers = append(t.readers, r)
 	}
-	ready := make(chan error, len(t.readers))
+	ready, begin := make(chan error, len(t.readers)), make(chan bool, len(t.readers))
 	for _, r := range t.readers {
 		t.threads.Add(1)
-		go r.run(ready)
+		go r.run(ready, begin)
+	}
+	var errs error
+	for range t.readers {
+		errs = errors.Join(errs, <-ready)
 	}
 	for range t.readers {
-		if err := <-ready; err != nil {
-			// the others have not answered anything: they are told to go by the abandoned mount
-			return err
-		}
+		begin <- errs == nil
 	}
-	return nil
+	if errs != nil {
+		t.stop()
+	}
+	return errs
 }
 
 func (t *blocking) stop() {
@@ -75,15 +80,18 @@ type blockingReader struct {
 	returned chan struct{} // a message came back to a reader that had none
 }
 
-func (r *blockingReader) run(ready chan<- error) {
+// run is the thread. It reads nothing before all threads are ready.
+func (r *blockingReader) run(ready chan<- error, begin <-chan bool) {
 	defer r.t.threads.Done()
 	runtime.LockOSThread() // never unlocked: the thread is pinned and ends with the goroutine
 	l, err := r.s.eng.NewReader(r.t.client, r.cpu)
 	ready <- err
-	if err != nil {
+	if err == nil {
+		defer l.CloseReader()
+	}
+	if !<-begin {
 		return
 	}
-	defer l.CloseReader()
 	for {
 		m := r.take(r.t.client, l)
 		if m == nil {

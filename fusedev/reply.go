@@ -36,6 +36,7 @@ type desk struct {
 
 	free *message                // the reader's
 	made int                     // the reader's
+	all  [maxHeld]*message       // by Slot.Tag; each is set before its slot is used
 	out  atomic.Int32            // messages that are not on free or back: the count that stop waits for
 	back atomic.Pointer[message] // last in first out; taken as a whole
 	dry  atomic.Bool             // the reader found no free message: tell it

@@ -41,6 +41,8 @@ type Server struct {
 	err     error
 	tallies tallies
 
+	replyFailed atomic.Bool // a reply was refused, and that was logged
+
 	mu      sync.Mutex // guards the mount against concurrent Unmount, Abort and teardown
 	m       *mnt.Mount
 	aborted bool // by Abort; guarded by mu
