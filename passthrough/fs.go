@@ -1,0 +1,130 @@
+//go:build linux
+
+package passthrough
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fastfsd/fastfsd/vfs"
+)
+
+// FS is a host directory as a file system. All of its exported methods are vfs's.
+type FS struct {
+	opts    Options
+	root    vfs.Key
+	inodes  slab[inode]
+	files   slab[file]
+	shards  [64]shard
+	mounts  mounts
+	inos    inoMap
+	creds   creds
+	handles bool // open_by_handle_at is permitted
+	budget  int
+	cached  atomic.Int64 // O_PATH descriptors of inodes
+	hand    struct {
+		mu sync.Mutex
+		at uint64 // guarded by mu
+	}
+	bufs sync.Pool // *dirBuf
+	conn atomic.Pointer[vfs.Conn]
+}
+
+// New opens dir. It raises RLIMIT_NOFILE to its hard limit and sets the process's umask to 0, for clients bring their own.
+func New(dir string, o Options) (*FS, error) {
+	o.resolve()
+	fs := &FS{opts: o, budget: o.FDBudget}
+	fs.inos.raw = o.HostIno
+	fs.mounts.byID = make(map[[2]uint64]uint32)
+	limit := raiseFiles()
+	if fs.budget <= 0 {
+		fs.budget = max(64, limit/3)
+	}
+	syscall.Umask(0)
+	fs.creds.init()
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("passthrough: %s: %w", dir, err)
+	}
+	fs.handles = handlesPermitted(fd)
+	var e vfs.Entry
+	if errno := fs.enter(fd, &e); errno != 0 {
+		return nil, fmt.Errorf("passthrough: %s: %w", dir, errno)
+	}
+	fs.root = e.Key
+	if n := fs.node(fs.root); o.InodeHandles == HandlesMandatory && n.hlen == 0 {
+		fs.Forget(fs.root, 1)
+		return nil, fmt.Errorf("%s: %w", dir, ErrNoHandles)
+	}
+	return fs, nil
+}
+
+// Root is the directory's key.
+func (fs *FS) Root() vfs.Key { return fs.root }
+
+// Inline: under op.Nonblock no method waits.
+func (fs *FS) Inline() bool { return true }
+
+// Attach keeps the connection, for what was negotiated.
+func (fs *FS) Attach(c *vfs.Conn) { fs.conn.Store(c) }
+
+func raiseFiles() int {
+	var r unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r) != nil {
+		return 1024
+	}
+	if r.Cur < r.Max {
+		up := unix.Rlimit{Cur: r.Max, Max: r.Max}
+		if unix.Setrlimit(unix.RLIMIT_NOFILE, &up) == nil {
+			r = up
+		}
+	}
+	return int(min(r.Cur, 1<<20))
+}
+
+func handlesPermitted(fd int) bool {
+	var h fileHandle
+	if h.of(fd) != 0 {
+		return true // decided mount by mount
+	}
+	m, e := openProc(fd, unix.O_RDONLY|unix.O_NONBLOCK)
+	if e != 0 {
+		return false
+	}
+	defer unix.Close(m)
+	back, e := h.open(m, unix.O_PATH)
+	if e == 0 {
+		unix.Close(back)
+	}
+	return e != vfs.EPERM
+}
+
+// begin says whether a call on n's mount may run here; the time goes to end.
+func (fs *FS) begin(op *vfs.Op, n *inode) (int64, vfs.Errno) {
+	if !op.Nonblock() {
+		return 0, 0
+	}
+	start, ok := fs.mounts.get(n.mnt).pace.Begin()
+	if !ok {
+		return 0, vfs.WouldBlock
+	}
+	return start, 0
+}
+
+func (fs *FS) end(n *inode, start int64) {
+	if start != 0 {
+		fs.mounts.get(n.mnt).pace.End(start)
+	}
+}
+
+// rofs is the errno of every change on a read-only share.
+func (fs *FS) rofs() vfs.Errno {
+	if fs.opts.ReadOnly {
+		return vfs.EROFS
+	}
+	return 0
+}

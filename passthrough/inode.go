@@ -1,0 +1,226 @@
+//go:build linux
+
+package passthrough
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fastfsd/fastfsd/vfs"
+)
+
+// handleMax is the longest file handle that is kept, in bytes. Files with a longer one keep a descriptor.
+const handleMax = 24
+
+// ident is what makes an inode one: birth tells two uses of an inode number apart where the host knows it.
+type ident struct {
+	dev, ino uint64
+	birth    int64 // ns
+	mnt      uint32 // index of the host mount
+}
+
+// inode is a node of the host that the client knows. No pointers: a million of them cost the collector nothing.
+type inode struct {
+	ident
+	refs   int64         // Entries handed out and not given back; guarded by the shard's mu
+	fd     atomic.Int32  // O_PATH; -1: none now
+	pins   atomic.Int32  // users of fd; negative while it is being closed
+	hot    atomic.Bool   // used since the clock's hand was here
+	typ    uint16        // S_IFMT bits
+	hlen   uint8         // 0: no handle, fd is kept for life
+	htype  int32
+	handle [handleMax]byte
+}
+
+// evicting is added to pins while the cached fd is taken away.
+const evicting = -1 << 30
+
+// shard is a part of the index (ident → number of the inode): open addressing, 4 bytes a slot.
+type shard struct {
+	mu   sync.Mutex
+	tab  []uint32 // guarded by mu; 0 free, tombstone deleted
+	used int      // guarded by mu
+	live int      // guarded by mu
+	_    [16]byte
+}
+
+const tombstone = ^uint32(0)
+
+func (id *ident) hash() uint64 {
+	h := (id.ino ^ id.dev<<32 ^ uint64(id.mnt)<<52 ^ uint64(id.birth)<<7) * 0x9E3779B97F4A7C15
+	return h ^ h>>29
+}
+
+func (fs *FS) shard(h uint64) *shard { return &fs.shards[h>>58] }
+
+// find is the inode of id. Preconditions: s.mu is held, h is id's hash.
+func (fs *FS) find(s *shard, h uint64, id *ident) (uint32, *inode) {
+	if len(s.tab) == 0 {
+		return 0, nil
+	}
+	mask := uint64(len(s.tab) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		switch v := s.tab[i]; v {
+		case 0:
+			return 0, nil
+		case tombstone:
+		default:
+			if n := fs.inodes.get(uint64(v)); n.ident == *id {
+				return v, n
+			}
+		}
+	}
+}
+
+func (fs *FS) insert(s *shard, h uint64, k uint32) {
+	if (s.used+1)*4 > len(s.tab)*3 {
+		fs.rehash(s)
+	}
+	mask := uint64(len(s.tab) - 1)
+	i := h & mask
+	for s.tab[i] != 0 && s.tab[i] != tombstone {
+		i = (i + 1) & mask
+	}
+	if s.tab[i] == 0 {
+		s.used++
+	}
+	s.tab[i] = k
+	s.live++
+}
+
+func (fs *FS) rehash(s *shard) {
+	size := 16
+	for size < s.live*2+2 {
+		size *= 2
+	}
+	old := s.tab
+	s.tab = make([]uint32, size)
+	mask := uint64(size - 1)
+	for _, v := range old {
+		if v == 0 || v == tombstone {
+			continue
+		}
+		i := fs.inodes.get(uint64(v)).hash() & mask
+		for s.tab[i] != 0 {
+			i = (i + 1) & mask
+		}
+		s.tab[i] = v
+	}
+	s.used = s.live
+}
+
+func (s *shard) remove(h uint64, k uint32) {
+	mask := uint64(len(s.tab) - 1)
+	for i := h & mask; s.tab[i] != 0; i = (i + 1) & mask {
+		if s.tab[i] == k {
+			s.tab[i] = tombstone
+			s.live--
+			return
+		}
+	}
+}
+
+// node is the inode of a key; nil: there is none.
+func (fs *FS) node(k vfs.Key) *inode { return fs.inodes.get(uint64(k)) }
+
+// Forget gives references back; the last one frees the inode.
+func (fs *FS) Forget(k vfs.Key, refs uint64) {
+	n := fs.node(k)
+	h := n.hash()
+	s := fs.shard(h)
+	s.mu.Lock()
+	n.refs -= int64(refs)
+	last := n.refs == 0
+	if last {
+		s.remove(h, uint32(k))
+	}
+	bad := n.refs < 0
+	s.mu.Unlock()
+	if bad {
+		panic("passthrough: more references given back than taken")
+	}
+	if !last {
+		return
+	}
+	if fd := n.fd.Swap(-1); fd >= 0 {
+		unix.Close(int(fd))
+		fs.cached.Add(-1)
+	}
+	fs.mounts.put(n.mnt)
+	fs.inodes.put(uint64(k))
+}
+
+// Retain takes one more reference.
+func (fs *FS) Retain(k vfs.Key) {
+	n := fs.node(k)
+	s := fs.shard(n.hash())
+	s.mu.Lock()
+	n.refs++
+	s.mu.Unlock()
+}
+
+// hold gives the inode's O_PATH descriptor, opened again by its handle if it was evicted; unhold ends its use.
+func (fs *FS) hold(n *inode) (int, vfs.Errno) {
+	for n.pins.Add(1) < 0 { // it is being evicted at this moment
+		n.pins.Add(-1)
+		runtime.Gosched()
+	}
+	if fd := n.fd.Load(); fd >= 0 {
+		if !n.hot.Load() {
+			n.hot.Store(true)
+		}
+		return int(fd), 0
+	}
+	fd, e := fs.openHandle(n, unix.O_PATH|unix.O_NOFOLLOW)
+	if e != 0 {
+		n.pins.Add(-1)
+		return -1, e
+	}
+	if !n.fd.CompareAndSwap(-1, int32(fd)) { // somebody else was quicker
+		unix.Close(fd)
+		return int(n.fd.Load()), 0
+	}
+	n.hot.Store(true)
+	fs.grown()
+	return fd, 0
+}
+
+func (fs *FS) unhold(n *inode) { n.pins.Add(-1) }
+
+// grown counts one more cached descriptor and evicts others if there are too many.
+func (fs *FS) grown() {
+	if fs.cached.Add(1) > int64(fs.budget) {
+		fs.evict(fs.budget / 16)
+	}
+}
+
+// evict closes up to want descriptors of inodes that have a handle and are not in use, those that were not used lately first. It
+// returns how many it closed.
+func (fs *FS) evict(want int) int {
+	if !fs.hand.mu.TryLock() {
+		return 0
+	}
+	defer fs.hand.mu.Unlock()
+	high := fs.inodes.high()
+	done := 0
+	for seen := uint64(0); seen < 2*high && done < want+1; seen++ {
+		fs.hand.at++
+		if fs.hand.at > high {
+			fs.hand.at = 1
+		}
+		n := fs.inodes.get(fs.hand.at)
+		if n == nil || n.hlen == 0 || n.fd.Load() < 0 || n.hot.Swap(false) || !n.pins.CompareAndSwap(0, evicting) {
+			continue
+		}
+		if fd := n.fd.Swap(-1); fd >= 0 {
+			unix.Close(int(fd))
+			fs.cached.Add(-1)
+			done++
+		}
+		n.pins.Add(-evicting)
+	}
+	return done
+}
