@@ -1,0 +1,74 @@
+# The first two are all that most people need:
+#
+#   make demo    install what is missing, build, mount a real directory, work in it, unmount
+#   make test    everything below, as CI does it: setup, lint, cross, build, unit, race, fuzz, suites
+#
+# Variables: FUZZTIME=10s  TESTFLAGS=-v  RACE="./vfs/... ..."
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+.NOTPARALLEL:
+
+# Time for each fuzz target.
+FUZZTIME ?= 10s
+# More arguments for go test.
+TESTFLAGS ?=
+# Packages for the race detector: those whose memory it can see. Words shared with the kernel lie outside the Go heap, where a correct
+# hand-over looks like a race and a race like nothing.
+RACE ?= ./abi/... ./vfs/... ./passthrough/... ./cmd/... ./internal/config/... ./internal/sdnotify/...
+
+STAGE := scripts/stage.sh
+# -p 1: packages that mount, pin threads and measure waits run one after another.
+GOTEST := go test -count=1 -timeout=15m -p 1 $(TESTFLAGS)
+
+.PHONY: build demo test setup lint vet format staticcheck cross unit race fuzz suites stress clean
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o bin/fastfsd ./cmd/fastfsd
+
+demo:
+	scripts/demo.sh
+
+# The order: what fails fastest first. The last stage ends with go test's own lines.
+test: setup lint cross
+	@$(STAGE) build $(MAKE) --no-print-directory -s build
+	@$(MAKE) --no-print-directory unit race fuzz suites
+
+setup:
+	@$(STAGE) setup scripts/setup.sh test
+
+lint: vet format staticcheck
+
+vet:
+	@$(STAGE) vet go vet ./...
+
+format:
+	@$(STAGE) gofumpt bash -c 'bad=$$(go tool gofumpt -l .) || exit; [ -z "$$bad" ] || { printf "not formatted, run go tool gofumpt -w:\n%s\n" "$$bad"; exit 1; }'
+
+staticcheck:
+	@$(STAGE) staticcheck go tool staticcheck ./...
+
+cross:
+	@$(STAGE) linux/arm64 env GOOS=linux GOARCH=arm64 go vet ./...
+	@$(STAGE) darwin env GOOS=darwin go vet ./...
+
+# All tests but the suites of others.
+unit:
+	@$(STAGE) unit bash -c '$(GOTEST) $$(go list ./... | grep -v /test/)'
+
+race:
+	@$(STAGE) race $(GOTEST) -race $(RACE)
+
+fuzz:
+	@FUZZTIME=$(FUZZTIME) $(STAGE) fuzz scripts/fuzz.sh
+
+suites:
+	@LAST=1 $(STAGE) suites $(GOTEST) ./test/...
+
+# Load by hand on a mount over each transport: minutes, and packages that nothing else needs.
+stress: build
+	scripts/setup.sh stress
+	scripts/stress.sh
+
+clean:
+	rm -rf bin out .tools
