@@ -57,7 +57,7 @@ func (fs *FS) create(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.CreateIn, f
 		fs.Forget(e.Key, 1)
 		return vfs.ENXIO
 	}
-	o.H, errno = fs.addFile(fd, n, flags)
+	o.H, errno = fs.addFile(op, fd, n, flags)
 	if errno != 0 {
 		fs.Forget(e.Key, 1)
 		return errno

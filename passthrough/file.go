@@ -18,6 +18,7 @@ type file struct {
 	fs    *FS
 	key   uint64 // its own number in FS.files
 	flags int    // as it was opened
+	conn  *vfs.Conn
 	dir   sync.Mutex
 	buf   *dirBuf // directories; guarded by dir
 }
@@ -34,14 +35,14 @@ func (f *file) CloseFile(*vfs.File) {
 }
 
 // addFile makes an open file of fd, which it takes over.
-func (fs *FS) addFile(fd int, n *inode, flags int) (vfs.Handle, vfs.Errno) {
+func (fs *FS) addFile(op *vfs.Op, fd int, n *inode, flags int) (vfs.Handle, vfs.Errno) {
 	k, f := fs.files.alloc()
 	if f == nil {
 		unix.Close(fd)
 		return 0, vfs.ENFILE
 	}
 	m := fs.mounts.get(n.mnt)
-	f.fs, f.key, f.flags = fs, k, flags
+	f.fs, f.key, f.flags, f.conn = fs, k, flags, op.Conn()
 	f.Init(fd)
 	f.Closer, f.Pace, f.Nowait, f.Direct = f, &m.pace, m.nowait, flags&unix.O_DIRECT != 0
 	return vfs.Handle(k), 0
@@ -108,7 +109,7 @@ func (fs *FS) Open(op *vfs.Op, k vfs.Key, in *abi.OpenIn, out *vfs.Opened) vfs.E
 	if e != 0 {
 		return e
 	}
-	out.H, e = fs.addFile(fd, n, flags)
+	out.H, e = fs.addFile(op, fd, n, flags)
 	out.Flags = fs.fopen(op, n, in.Flags)
 	return e
 }
@@ -175,6 +176,43 @@ func (f *file) inside(off, n int64) vfs.Errno {
 		return vfs.EPERM
 	}
 	return 0
+}
+
+// Flush is one close(2) of a client: the owner's POSIX locks go, and the host reports what it could not write. Most host file
+// systems have nothing to do then; those that have may wait.
+func (fs *FS) Flush(op *vfs.Op, f vfs.Open, in *abi.FlushIn) vfs.Errno {
+	x := fs.files.get(uint64(f.H))
+	wrote := x != nil && x.flags&unix.O_ACCMODE != unix.O_RDONLY
+	var start int64
+	if wrote && op.Nonblock() {
+		var ok bool
+		if start, ok = x.Pace.Begin(); !ok {
+			return vfs.WouldBlock
+		}
+	}
+	e := fs.locks.flush(op, f.Node, ownerKey{conn: op.Conn(), id: in.LockOwner})
+	if e == vfs.OK && wrote {
+		e = closeOnce(int(x.FD))
+		x.Pace.End(start)
+	}
+	return e
+}
+
+// closeOnce is what a close of one of fd's copies says.
+func closeOnce(fd int) vfs.Errno {
+	d, _, e := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	switch e {
+	case 0:
+	case unix.EMFILE, unix.ENFILE:
+		return vfs.OK // what was not written is told by fsync
+	default:
+		return vfs.Errno(e)
+	}
+	_, _, e = unix.Syscall(unix.SYS_CLOSE, d, 0, 0)
+	if e == unix.EINTR {
+		return vfs.OK // the descriptor is gone all the same
+	}
+	return vfs.Errno(e)
 }
 
 // Fsync flushes a file to the disk; never on a loop.
@@ -272,4 +310,8 @@ func (fs *FS) CopyFileRange(op *vfs.Op, in vfs.Open, inOff int64, out vfs.Open, 
 }
 
 // Release ends the handle; an extent that is still being read keeps the descriptor.
-func (fs *FS) Release(f vfs.Open, _ uint32, _ uint64) { fs.files.get(uint64(f.H)).Put() }
+// Locks that were taken by the file end with it: those of an open file description (F_OFD_SETLK) are not told otherwise.
+func (fs *FS) Release(f vfs.Open, _ uint32, _ uint64) {
+	fs.locks.post(f.Node, lockPost{what: postFile, file: f.H})
+	fs.files.get(uint64(f.H)).Put()
+}

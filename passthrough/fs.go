@@ -22,6 +22,7 @@ type FS struct {
 	shards  [64]shard
 	mounts  mounts
 	inos    inoMap
+	locks   lockTable
 	creds   creds
 	handles bool // open_by_handle_at is permitted
 	budget  int
@@ -46,6 +47,7 @@ func New(dir string, o Options) (*FS, error) {
 	}
 	syscall.Umask(0)
 	fs.creds.init()
+	fs.locks.init(fs)
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("passthrough: %s: %w", dir, err)
@@ -71,6 +73,9 @@ func (fs *FS) Inline() bool { return true }
 
 // Attach keeps the connection, for what was negotiated.
 func (fs *FS) Attach(c *vfs.Conn) { fs.conn.Store(c) }
+
+// Destroy ends what is left of the locks.
+func (fs *FS) Destroy() { fs.locks.stop() }
 
 func raiseFiles() int {
 	var r unix.Rlimit

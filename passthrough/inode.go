@@ -18,19 +18,19 @@ const handleMax = 24
 // ident is what makes an inode one: birth tells two uses of an inode number apart where the host knows it.
 type ident struct {
 	dev, ino uint64
-	birth    int64 // ns
+	birth    int64  // ns
 	mnt      uint32 // index of the host mount
 }
 
 // inode is a node of the host that the client knows. No pointers: a million of them cost the collector nothing.
 type inode struct {
 	ident
-	refs   int64         // Entries handed out and not given back; guarded by the shard's mu
-	fd     atomic.Int32  // O_PATH; -1: none now
-	pins   atomic.Int32  // users of fd; negative while it is being closed
-	hot    atomic.Bool   // used since the clock's hand was here
-	typ    uint16        // S_IFMT bits
-	hlen   uint8         // 0: no handle, fd is kept for life
+	refs   int64        // Entries handed out and not given back; guarded by the shard's mu
+	fd     atomic.Int32 // O_PATH; -1: none now
+	pins   atomic.Int32 // users of fd; negative while it is being closed
+	hot    atomic.Bool  // used since the clock's hand was here
+	typ    uint16       // S_IFMT bits
+	hlen   uint8        // 0: no handle, fd is kept for life
 	htype  int32
 	handle [handleMax]byte
 }
@@ -145,6 +145,7 @@ func (fs *FS) Forget(k vfs.Key, refs uint64) {
 	if !last {
 		return
 	}
+	fs.locks.drop(k)
 	if fd := n.fd.Swap(-1); fd >= 0 {
 		unix.Close(int(fd))
 		fs.cached.Add(-1)

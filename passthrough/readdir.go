@@ -37,7 +37,7 @@ func (fs *FS) Opendir(op *vfs.Op, k vfs.Key, _ *abi.OpenIn, out *vfs.Opened) vfs
 	if e != 0 {
 		return e
 	}
-	out.H, e = fs.addFile(fd, n, unix.O_DIRECTORY)
+	out.H, e = fs.addFile(op, fd, n, unix.O_DIRECTORY)
 	switch fs.opts.Cache {
 	case CacheAlways, CacheMetadata:
 		out.Flags = abi.FopenKeepCache | abi.FopenCacheDir
