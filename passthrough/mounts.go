@@ -17,7 +17,7 @@ type mount struct {
 	fd      int // a real open of a directory or file of the mount; -1: no handles
 	refs    int // inodes; guarded by mounts.mu
 	pace    vfs.Pace
-	nowait  bool // preadv2(RWF_NOWAIT) works
+	nowait  bool   // preadv2(RWF_NOWAIT) works
 	space   uint64 // ino.go
 }
 

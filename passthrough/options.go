@@ -65,15 +65,15 @@ type Options struct {
 	DirEntryTimeout time.Duration
 	NegativeTimeout time.Duration // how long a missing name stays missing
 
-	ReadOnly      bool
-	NoXattr       bool
-	NoReaddir     bool // directories look empty
-	SealSize      bool // files keep their size
-	NoDirectIO    bool // a client's O_DIRECT is ignored
-	HostIno       bool // inode numbers as they are, even if two host file systems below the root clash
-	InodeHandles  Handles
-	FDBudget      int // descriptors kept for inodes; 0: a third of RLIMIT_NOFILE
-	MaxLocks      int // locks and waiters of all clients; 0: 65536
+	ReadOnly     bool
+	NoXattr      bool
+	NoReaddir    bool // directories look empty
+	SealSize     bool // files keep their size
+	NoDirectIO   bool // a client's O_DIRECT is ignored
+	HostIno      bool // inode numbers as they are, even if two host file systems below the root clash
+	InodeHandles Handles
+	FDBudget     int // descriptors kept for inodes; 0: a third of RLIMIT_NOFILE
+	MaxLocks     int // locks and waiters of all clients; 0: 65536
 }
 
 // Defaults are options for an ordinary share.
