@@ -31,13 +31,20 @@ func (f *file) CloseFile(*vfs.File) {
 		f.fs.bufs.Put(f.buf)
 		f.buf = nil
 	}
+	f.fs.open.Add(-1)
 	f.fs.files.put(f.key)
 }
 
 // addFile makes an open file of fd, which it takes over.
 func (fs *FS) addFile(op *vfs.Op, fd int, n *inode, flags int) (vfs.Handle, vfs.Errno) {
+	if fs.open.Add(1) > int64(fs.maxOpen) { // some descriptors stay for those who only look
+		fs.open.Add(-1)
+		unix.Close(fd)
+		return 0, vfs.ENFILE
+	}
 	k, f := fs.files.alloc()
 	if f == nil {
+		fs.open.Add(-1)
 		unix.Close(fd)
 		return 0, vfs.ENFILE
 	}

@@ -27,6 +27,8 @@ type FS struct {
 	handles bool // open_by_handle_at is permitted
 	budget  int
 	cached  atomic.Int64 // O_PATH descriptors of inodes
+	open    atomic.Int64 // open files and directories
+	maxOpen int
 	hand    struct {
 		mu sync.Mutex
 		at uint64 // guarded by mu
@@ -42,6 +44,7 @@ func New(dir string, o Options) (*FS, error) {
 	fs.inos.raw = o.HostIno
 	fs.mounts.byID = make(map[[2]uint64]uint32)
 	limit := raiseFiles()
+	fs.maxOpen = limit - min(64, limit/4)
 	if fs.budget <= 0 {
 		fs.budget = max(64, limit/3)
 	}
