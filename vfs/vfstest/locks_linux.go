@@ -1,0 +1,220 @@
+package vfstest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func noLocks(c *Config) bool { return c.NoLocks }
+
+var lockCases = []testCase{
+	{"POSIX locks between processes", noLocks, testPosixLocks},
+	{"flock between descriptions", noLocks, testFlock},
+	{"a waiting lock is granted", noLocks, testLockWait},
+	{"a waiting lock is interrupted", noLocks, testLockInterrupt},
+	{"locks go with their process", noLocks, testLockDeath},
+}
+
+const childLimit = 60 * time.Second
+
+// child runs a shell script, as somebody else if cred says so.
+func child(t *testing.T, cred *syscall.Credential, script string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), childLimit)
+	defer cancel()
+	c := exec.CommandContext(ctx, "/bin/sh", "-c", script)
+	c.Dir = "/"
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+	out, err := c.CombinedOutput()
+	return string(out), err
+}
+
+// locker is a Python process that locks what it is told: one line each, "lock", "try", "unlock", "flock", "tryflock";
+// it answers "ok" or the errno's name. Go programs can't: os/exec's descriptors and threads would share locks.
+const locker = `
+import fcntl, os, sys, errno
+f = open(sys.argv[1], "r+b")
+def answer(call):
+    try:
+        call()
+        print("ok", flush=True)
+    except OSError as e:
+        print(errno.errorcode[e.errno], flush=True)
+for line in sys.stdin:
+    what, *arg = line.split()
+    start, n = (int(arg[0]), int(arg[1])) if arg else (0, 0)
+    if what == "lock": answer(lambda: fcntl.lockf(f, fcntl.LOCK_EX, n, start))
+    if what == "try": answer(lambda: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, n, start))
+    if what == "tryread": answer(lambda: fcntl.lockf(f, fcntl.LOCK_SH | fcntl.LOCK_NB, n, start))
+    if what == "unlock": answer(lambda: fcntl.lockf(f, fcntl.LOCK_UN, n, start))
+    if what == "flock": answer(lambda: fcntl.flock(f, fcntl.LOCK_EX))
+    if what == "tryflock": answer(lambda: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB))
+    if what == "unflock": answer(lambda: fcntl.flock(f, fcntl.LOCK_UN))
+`
+
+// lockProcess is a running locker.
+type lockProcess struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	in  *os.File
+	out chan string
+}
+
+func startLocker(t *testing.T, path string) *lockProcess {
+	t.Helper()
+	r, w, err := os.Pipe()
+	must(t, err)
+	p := &lockProcess{t: t, cmd: exec.Command("python3", "-c", locker, path), in: w, out: make(chan string, 16)}
+	p.cmd.Stdin, p.cmd.Stderr = r, os.Stderr
+	out, err := p.cmd.StdoutPipe()
+	must(t, err)
+	must(t, p.cmd.Start())
+	r.Close()
+	go func() {
+		defer close(p.out)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			p.out <- s.Text()
+		}
+	}()
+	t.Cleanup(p.kill)
+	return p
+}
+
+func (p *lockProcess) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+	p.in.Close()
+}
+
+func (p *lockProcess) send(command string) {
+	_, err := fmt.Fprintln(p.in, command)
+	must(p.t, err)
+}
+
+// answer waits for the answer to the oldest command.
+func (p *lockProcess) answer() string {
+	p.t.Helper()
+	select {
+	case s, ok := <-p.out:
+		if !ok {
+			p.t.Fatal("the locking process has ended")
+		}
+		return s
+	case <-time.After(childLimit):
+		p.t.Fatal("no answer from the locking process")
+	}
+	return ""
+}
+
+// want sends a command and compares the answer; locks that are taken answer EAGAIN or EACCES.
+func (p *lockProcess) want(command, answer string) {
+	p.t.Helper()
+	p.send(command)
+	got := strings.Replace(p.answer(), "EACCES", "EAGAIN", 1)
+	if got != answer {
+		p.t.Errorf("%s: %s, want %s", command, got, answer)
+	}
+}
+
+func testPosixLocks(t *testing.T, dir string) {
+	p := filepath.Join(dir, "f")
+	write(t, p, strings.Repeat("x", 100))
+	a, b := startLocker(t, p), startLocker(t, p)
+	a.want("lock 0 10", "ok")
+	b.want("try 5 1", "EAGAIN")
+	b.want("try 10 10", "ok")
+	a.want("try 0 20", "EAGAIN")
+	a.want("unlock 0 5", "ok")
+	b.want("try 0 5", "ok")
+	b.want("try 5 1", "EAGAIN")
+	a.want("unlock 0 0", "ok")
+	b.want("try 0 0", "ok")
+	b.want("unlock 0 0", "ok")
+	a.want("tryread 0 10", "ok")
+	b.want("tryread 5 10", "ok")
+	b.want("try 5 1", "EAGAIN")
+	f, err := os.OpenFile(p, os.O_RDWR, 0)
+	must(t, err)
+	defer f.Close()
+	lk := unix.Flock_t{Type: unix.F_WRLCK, Start: 0, Len: 1}
+	must(t, unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lk))
+	if lk.Type != unix.F_RDLCK || lk.Start != 0 {
+		t.Errorf("F_GETLK: type %d at %d", lk.Type, lk.Start)
+	}
+}
+
+func testFlock(t *testing.T, dir string) {
+	p := filepath.Join(dir, "f")
+	write(t, p, "x")
+	a, b := startLocker(t, p), startLocker(t, p)
+	a.want("flock", "ok")
+	b.want("tryflock", "EAGAIN")
+	b.want("try 0 0", "ok") // the two kinds do not meet
+	a.want("unflock", "ok")
+	b.want("tryflock", "ok")
+	a.want("tryflock", "EAGAIN")
+}
+
+func testLockWait(t *testing.T, dir string) {
+	p := filepath.Join(dir, "f")
+	write(t, p, "x")
+	a, b := startLocker(t, p), startLocker(t, p)
+	a.want("lock 0 0", "ok")
+	b.send("lock 0 0")
+	a.want("unlock 0 0", "ok")
+	if s := b.answer(); s != "ok" {
+		t.Errorf("POSIX: %s", s)
+	}
+	a.want("try 0 0", "EAGAIN")
+	a.want("flock", "ok")
+	b.send("flock")
+	a.want("unflock", "ok")
+	if s := b.answer(); s != "ok" {
+		t.Errorf("flock: %s", s)
+	}
+}
+
+func testLockInterrupt(t *testing.T, dir string) {
+	p := filepath.Join(dir, "f")
+	write(t, p, "x")
+	for _, kind := range []string{"lock 0 0", "flock"} {
+		a, b := startLocker(t, p), startLocker(t, p)
+		a.want(kind, "ok")
+		b.send(kind)
+		time.Sleep(50 * time.Millisecond) // most likely it waits by now; the test holds either way
+		must(t, b.cmd.Process.Kill())
+		done := make(chan struct{})
+		go func() { _ = b.cmd.Wait(); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(childLimit):
+			t.Fatalf("%s: a killed process still waits for its lock", kind)
+		}
+		c := startLocker(t, p)
+		a.want(map[string]string{"lock 0 0": "unlock 0 0", "flock": "unflock"}[kind], "ok")
+		c.want(kind, "ok")
+		a.kill()
+		c.kill()
+	}
+}
+
+func testLockDeath(t *testing.T, dir string) {
+	p := filepath.Join(dir, "f")
+	write(t, p, "x")
+	a, b := startLocker(t, p), startLocker(t, p)
+	a.want("lock 0 0", "ok")
+	a.want("flock", "ok")
+	a.kill()
+	b.want("lock 0 0", "ok")
+	b.want("flock", "ok")
+}
