@@ -62,7 +62,7 @@ func (fs *FS) create(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.CreateIn, f
 		fs.Forget(e.Key, 1)
 		return errno
 	}
-	o.Flags = fs.fopen(op, n, in.Flags)
+	o.Flags = fs.fopen(op, n, -1)
 	return 0
 }
 

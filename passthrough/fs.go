@@ -15,21 +15,23 @@ import (
 
 // FS is a host directory as a file system. All of its exported methods are vfs's.
 type FS struct {
-	opts    Options
-	root    vfs.Key
-	inodes  slab[inode]
-	files   slab[file]
-	shards  [64]shard
-	mounts  mounts
-	inos    inoMap
-	locks   lockTable
-	creds   creds
-	handles bool // open_by_handle_at is permitted
-	budget  int
-	cached  atomic.Int64 // O_PATH descriptors of inodes
-	open    atomic.Int64 // open files and directories
-	maxOpen int
-	hand    struct {
+	opts     Options
+	root     vfs.Key
+	inodes   slab[inode]
+	files    slab[file]
+	shards   [64]shard
+	mounts   mounts
+	inos     inoMap
+	locks    lockTable
+	unopened nodeFiles
+	shared   atomic.Bool // more than one client: what one has seen says nothing about another
+	creds    creds
+	handles  bool // open_by_handle_at is permitted
+	budget   int
+	cached   atomic.Int64 // O_PATH descriptors of inodes
+	open     atomic.Int64 // open files and directories
+	maxOpen  int
+	hand     struct {
 		mu sync.Mutex
 		at uint64 // guarded by mu
 	}
@@ -75,7 +77,11 @@ func (fs *FS) Root() vfs.Key { return fs.root }
 func (fs *FS) Inline() bool { return true }
 
 // Attach keeps the connection, for what was negotiated.
-func (fs *FS) Attach(c *vfs.Conn) { fs.conn.Store(c) }
+func (fs *FS) Attach(c *vfs.Conn) {
+	if fs.conn.Swap(c) != nil {
+		fs.shared.Store(true)
+	}
+}
 
 // Destroy ends what is left of the locks.
 func (fs *FS) Destroy() { fs.locks.stop() }

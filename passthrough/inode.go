@@ -25,12 +25,13 @@ type ident struct {
 // inode is a node of the host that the client knows. No pointers: a million of them cost the collector nothing.
 type inode struct {
 	ident
-	refs   int64        // Entries handed out and not given back; guarded by the shard's mu
-	fd     atomic.Int32 // O_PATH; -1: none now
-	pins   atomic.Int32 // users of fd; negative while it is being closed
-	hot    atomic.Bool  // used since the clock's hand was here
-	typ    uint16       // S_IFMT bits
-	hlen   uint8        // 0: no handle, fd is kept for life
+	refs   int64         // Entries handed out and not given back; guarded by the shard's mu
+	fd     atomic.Int32  // O_PATH; -1: none now
+	pins   atomic.Int32  // users of fd; negative while it is being closed
+	hot    atomic.Bool   // used since the clock's hand was here
+	seen   atomic.Uint64 // version of the contents when it was last opened; 0: unknown
+	typ    uint16        // S_IFMT bits
+	hlen   uint8         // 0: no handle, fd is kept for life
 	htype  int32
 	handle [handleMax]byte
 }
@@ -146,6 +147,7 @@ func (fs *FS) Forget(k vfs.Key, refs uint64) {
 		return
 	}
 	fs.locks.drop(k)
+	fs.unopened.drop(k)
 	if fd := n.fd.Swap(-1); fd >= 0 {
 		unix.Close(int(fd))
 		fs.cached.Add(-1)

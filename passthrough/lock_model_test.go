@@ -212,7 +212,10 @@ func (m *lockModel) inTheWay(owner int, r lockRange) (out []int) {
 
 func (m *lockModel) key() vfs.Key {
 	for i := range m.fs.locks.shards {
-		for k := range m.fs.locks.shards[i].files {
+		s := &m.fs.locks.shards[i]
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for k := range s.files {
 			return k
 		}
 	}

@@ -78,6 +78,8 @@ func (l *locked) none() {
 	defer unix.Close(fd)
 	tab := &l.fs.locks
 	eventually(l.t, "all locks gone", func() bool { return tab.files.Load() == 0 })
+	tab.waits.mu.Lock()
+	defer tab.waits.mu.Unlock()
 	if n, o := tab.ranges.Load(), tab.owners.Load(); n != 0 || o != 0 || tab.waits.n != 0 || len(tab.waits.byOwner) != 0 {
 		l.t.Fatalf("left behind: %d ranges, %d owners, %d waiters", n, o, tab.waits.n)
 	}

@@ -108,6 +108,7 @@ func (fs *FS) enter(fd int, out *vfs.Entry) vfs.Errno {
 	}
 	keep := !useHandle || n.typ == unix.S_IFDIR // a file's descriptor is opened when it is needed
 	n.hot.Store(true)
+	n.seen.Store(0)
 	if keep {
 		n.fd.Store(int32(fd))
 	} else {

@@ -58,7 +58,11 @@ func (fs *FS) Readdir(op *vfs.Op, o vfs.Open, off uint64, plus bool, to vfs.DirS
 	if e != 0 {
 		return e
 	}
-	f := fs.files.get(uint64(o.H))
+	f, e := fs.use(op, o, false)
+	if e != 0 {
+		return e
+	}
+	defer fs.unuse(o, f)
 	if op.Nonblock() {
 		if !f.dir.TryLock() {
 			return vfs.WouldBlock
