@@ -57,11 +57,10 @@ func cut(s string) (kind, path string, ok bool) {
 
 // foreign is a process of the host that holds a lock.
 type foreign struct {
-	t    testing.TB
-	pid  int
-	in   io.WriteCloser
-	out  *bufio.Reader
-	done bool
+	t   testing.TB
+	pid int
+	in  io.WriteCloser
+	out *bufio.Reader
 }
 
 func newForeign(t testing.TB, kind, path string) *foreign {

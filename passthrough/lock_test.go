@@ -3,7 +3,10 @@
 package passthrough
 
 import (
+	"math/rand/v2"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -371,4 +374,81 @@ func openFDs(t testing.TB) int {
 		t.Fatal(err)
 	}
 	return len(d)
+}
+
+// On a file system that may take long no loop closes the host's descriptor; the next one to come does, and finds the file free.
+func TestFlockReleaseRemote(t *testing.T) {
+	l := newLocked(t, Defaults())
+	key := l.fs.node(l.fs.root)
+	l.fs.mounts.get(key.mnt).pace.Class = vfs.PaceRemote
+	for range 50 {
+		a, b := l.open(l.node, unix.O_RDWR), l.open(l.node, unix.O_RDWR)
+		e, _ := l.do(abi.OpSetlk, l.node, flockIn(a, 1, wr))
+		l.want(e, vfs.OK)
+		w := l.start(abi.OpSetlkw, l.node, flockIn(b, 2, wr))
+		e, _ = l.do(abi.OpRelease, l.node, abi.Bytes(&abi.ReleaseIn{Fh: a, ReleaseFlags: abi.ReleaseFlockUnlock, LockOwner: 1}))
+		l.want(e, vfs.OK)
+		l.want(w.wait(), vfs.OK)
+		e, _ = l.do(abi.OpRelease, l.node, abi.Bytes(&abi.ReleaseIn{Fh: b, ReleaseFlags: abi.ReleaseFlockUnlock, LockOwner: 2}))
+		l.want(e, vfs.OK)
+		e, _ = l.do(abi.OpSetlk, l.node, flockIn(l.fh, 3, wr))
+		l.want(e, vfs.OK)
+		e, _ = l.do(abi.OpSetlk, l.node, flockIn(l.fh, 3, un))
+		l.want(e, vfs.OK)
+	}
+	l.none()
+}
+
+// Owners lock, wait, are interrupted and go away all at once; whoever holds a write lock is alone.
+func TestLockStorm(t *testing.T) {
+	l := newLocked(t, Defaults())
+	var writers, readers [4]atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 8 {
+		c := &client{t: t, fs: l.fs, c: l.client.c, ep: l.client.c.Epoch(), unique: uint64(i+1) << 32}
+		wg.Go(func() { stormOwner(t, c, l.node, l.fh, uint64(i+1), &writers, &readers) })
+	}
+	wg.Wait()
+	l.release(l.node, l.fh)
+	l.none()
+}
+
+func stormOwner(t *testing.T, c *client, node, fh, owner uint64, writers, readers *[4]atomic.Int32) {
+	rnd := rand.New(rand.NewPCG(owner, 1))
+	for range 300 {
+		slot, write := rnd.IntN(4), rnd.IntN(2) == 0
+		pos, typ := int64(slot)*10, rd
+		if write {
+			typ = wr
+		}
+		k := c.start(abi.OpSetlkw, node, lockIn(fh, owner, typ, pos, pos+9))
+		if rnd.IntN(8) == 0 {
+			c.interrupt(k)
+		}
+		switch e := k.wait(); e {
+		case vfs.OK:
+		case vfs.EINTR:
+			continue
+		default:
+			t.Error(e)
+			return
+		}
+		if write {
+			if writers[slot].Add(1) != 1 || readers[slot].Load() != 0 {
+				t.Error("a writer is not alone")
+			}
+			writers[slot].Add(-1)
+		} else {
+			readers[slot].Add(1)
+			if writers[slot].Load() != 0 {
+				t.Error("a reader beside a writer")
+			}
+			readers[slot].Add(-1)
+		}
+		if rnd.IntN(2) == 0 {
+			c.do(abi.OpFlush, node, abi.Bytes(&abi.FlushIn{Fh: fh, LockOwner: owner}))
+		} else {
+			c.do(abi.OpSetlk, node, lockIn(fh, owner, un, 0, lockEOF))
+		}
+	}
 }
