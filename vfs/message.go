@@ -82,13 +82,13 @@ func (m *message) run(c *Conn) (v Verdict) {
 
 // transfer satisfies an extent by plain calls that may wait.
 func transfer(op *Op) int32 {
-	f, off, buf, _, write := op.Transfer()
+	f, off, buf, rwf, write := op.Transfer()
 	done := 0
 	for done < len(buf) {
 		var n int
 		var err error
 		if write {
-			n, err = syscall.Pwrite(int(f.FD), buf[done:], off+int64(done))
+			n, err = pwrite(int(f.FD), buf[done:], off+int64(done), rwf)
 		} else {
 			n, err = syscall.Pread(int(f.FD), buf[done:], off+int64(done))
 		}
