@@ -13,7 +13,7 @@
 // # Locks
 //
 // mount table > inode shard > slab. A directory handle's mutex is held across getdents and lookups, and only tried on a
-// loop. No lock of the first three is held across a system call that can wait.
+// loop. No lock of the first three is held across a system call that can wait. Those of client locks are described at lockTable.
 //
 // # Trust
 //

@@ -36,25 +36,36 @@ func (fs *FS) Write(op *vfs.Op, f vfs.Open, off int64, data []byte, in *abi.Writ
 	if e != 0 {
 		return vfs.Payload{}, e
 	}
-	defer fs.unuse(f, x)
+	p, e := fs.write(op, f, x, off, data, in)
+	fs.unuse(f, x)
+	return p, e
+}
+
+func (fs *FS) write(op *vfs.Op, f vfs.Open, x *file, off int64, data []byte, in *abi.WriteIn) (vfs.Payload, vfs.Errno) {
 	delayed := in.WriteFlags&abi.WriteCache != 0 // a page; by whose file says nothing
-	appends := in.Flags&unix.O_APPEND != 0 && !delayed && op.Conn().Negotiated().Flags&abi.InitWritebackCache == 0
+	kill := in.WriteFlags&abi.WriteKillSuidgid != 0
+	rwf := uint32(0)
+	if in.Flags&unix.O_APPEND != 0 && !delayed && op.Conn().Negotiated().Flags&abi.InitWritebackCache == 0 {
+		rwf = unix.RWF_APPEND
+	}
+	if (kill || fs.opts.SealSize) && op.Nonblock() {
+		if _, ok := x.Pace.Begin(); !ok { // the file is looked at first
+			return vfs.Payload{}, vfs.WouldBlock
+		}
+	}
 	if fs.opts.SealSize {
-		if e := x.inside(off, int64(len(data)), appends); e != 0 {
+		if e := x.inside(off, int64(len(data)), rwf != 0); e != 0 {
 			return vfs.Payload{}, e
 		}
 	}
 	h := &x.File
 	if h.Direct && (delayed || in.Flags&unix.O_DIRECT == 0) {
+		var e vfs.Errno
 		if h, e = fs.undirect(op, f, x); e != 0 {
 			return vfs.Payload{}, e
 		}
 	}
-	rwf := uint32(0)
-	if appends {
-		rwf = unix.RWF_APPEND
-	}
-	if in.WriteFlags&abi.WriteKillSuidgid != 0 && suid(int(h.FD)) {
+	if kill && suid(int(h.FD)) {
 		if op.Nonblock() {
 			return vfs.Payload{}, vfs.WouldBlock
 		}

@@ -504,3 +504,20 @@ func TestNoOpen(t *testing.T) {
 		t.Fatalf("%d descriptors for forgotten nodes", n)
 	}
 }
+
+// A caller with a transport of its own gets appends right too.
+func TestAppendByMessage(t *testing.T) {
+	dir := t.TempDir()
+	p := newFile(t, dir, "f", "0123")
+	c := newClient(t, dir, Defaults(), vfs.Options{})
+	n := c.lookup("f")
+	fh := c.open(n, unix.O_WRONLY|unix.O_APPEND)
+	in := abi.WriteIn{Fh: fh, Size: 2, Flags: unix.O_APPEND}
+	h := abi.InHeader{Opcode: abi.OpWrite, Unique: 1 << 40, NodeID: n, Len: abi.HeaderSize + uint32(len(abi.Bytes(&in))) + 2}
+	msg := append(append(append([]byte(nil), abi.Bytes(&h)...), abi.Bytes(&in)...), "ab"...)
+	out := make([]byte, 4096)
+	if got := c.c.HandleMessage(msg, out); got != abi.OutHeaderSize+8 {
+		t.Fatalf("a reply of %d bytes: %v", got, out[:max(got, 16)])
+	}
+	content(t, p, "0123ab")
+}

@@ -19,7 +19,9 @@ import (
 // lockShard.mu. Answers are sent with none of them held.
 type lockTable struct {
 	open func(k vfs.Key, flags int) (int, vfs.Errno) // an open file description of its own
-	max  int64                                       // ranges, owners and waiters, each
+	max  int64                                       // ranges and waiters, each
+
+	maxOwners int64 // descriptors
 
 	files  atomic.Int64 // files with locks or waiters: 0 spares everyone the look
 	ranges atomic.Int64
@@ -149,7 +151,7 @@ func (t *lockTable) owner(f *fileLocks, key ownerKey) *lockOwner {
 	if o := f.owners[key]; o != nil {
 		return o
 	}
-	if t.owners.Add(1) > t.max {
+	if t.owners.Add(1) > t.maxOwners {
 		t.owners.Add(-1)
 		return nil
 	}
