@@ -60,7 +60,7 @@ func doCreate(c *Conn, op *Op) Errno {
 	case op.hdr.Opcode == abi.OpTmpfile && op.ops.Tmpfile != nil:
 		e = op.ops.Tmpfile(op, op.key(0), op.args.Create(), &op.entry, &op.opened)
 	default:
-		return c.missing()
+		return c.missing(op)
 	}
 	if e != OK {
 		return e
@@ -157,17 +157,17 @@ func doRelease(c *Conn, op *Op) Errno {
 
 func doFlush(c *Conn, op *Op) Errno {
 	if op.ops.Flush == nil {
-		return c.optional()
+		return c.optional(op)
 	}
 	return op.ops.Flush(op, op.open[0], op.args.Flush())
 }
 
 // optional is the answer for FLUSH and FSYNC of a file system that has nothing to do then.
-func (c *Conn) optional() Errno {
-	if c.opts.Composite {
-		return OK
+func (c *Conn) optional(op *Op) Errno {
+	if c.missing(op) == ENOSYS {
+		return ENOSYS
 	}
-	return ENOSYS
+	return OK
 }
 
 func doFsync(c *Conn, op *Op) Errno {
@@ -176,7 +176,7 @@ func doFsync(c *Conn, op *Op) Errno {
 		f = op.ops.Fsyncdir
 	}
 	if f == nil {
-		return c.optional()
+		return c.optional(op)
 	}
 	return f(op, op.open[0], op.args.Fsync().FsyncFlags&abi.FsyncFdatasync != 0)
 }
@@ -214,7 +214,7 @@ func (op *Op) loadLock() Errno {
 
 func doGetlk(c *Conn, op *Op) Errno {
 	if op.ops.Getlk == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	if e := op.loadLock(); e != OK {
 		return e
@@ -228,7 +228,7 @@ func doGetlk(c *Conn, op *Op) Errno {
 
 func doSetlk(c *Conn, op *Op) Errno {
 	if op.ops.Setlk == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	if e := op.loadLock(); e != OK {
 		return e
@@ -258,7 +258,7 @@ func doIoctl(c *Conn, op *Op) Errno {
 
 func doPoll(c *Conn, op *Op) Errno {
 	if op.ops.Poll == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	op.num32 = 0
 	if e := op.ops.Poll(op, op.open[0], op.args.Poll(), &op.num32); e != OK {
@@ -270,7 +270,7 @@ func doPoll(c *Conn, op *Op) Errno {
 
 func doFallocate(c *Conn, op *Op) Errno {
 	if op.ops.Fallocate == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	in := op.args.Fallocate()
 	if !ranged(in.Offset, in.Length) || in.Length == 0 {
@@ -284,7 +284,7 @@ const seekMax = 4
 
 func doLseek(c *Conn, op *Op) Errno {
 	if op.ops.Lseek == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	in := op.args.Lseek()
 	if in.Whence > seekMax {
@@ -299,7 +299,7 @@ func doLseek(c *Conn, op *Op) Errno {
 
 func doCopyFileRange(c *Conn, op *Op) Errno {
 	if op.ops.CopyFileRange == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	in := op.args.CopyFileRange()
 	n := in.Len

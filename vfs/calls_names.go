@@ -34,10 +34,10 @@ func init() {
 	initFileCalls()
 }
 
-// missing is the answer for an operation that the file system lacks and the kernel can do without. ENOSYS is for life: the kernel never
-// asks this connection again.
-func (c *Conn) missing() Errno {
-	if c.opts.Composite {
+// missing is the answer for an operation that the file system lacks and the kernel can do without. ENOSYS is for life, the kernel
+// never asks this connection again: it is given only where the root lacks the operation too and nothing may come below it.
+func (c *Conn) missing(op *Op) Errno {
+	if c.opts.Composite || c.root.has(op.hdr.Opcode) {
 		return EOPNOTSUPP
 	}
 	return ENOSYS
@@ -83,7 +83,7 @@ func doSetattr(c *Conn, op *Op) Errno {
 
 func doStatx(c *Conn, op *Op) Errno {
 	if op.ops.Statx == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	op.statx = abi.StatxOut{}
 	if e := op.ops.Statx(op, op.key(0), op.maybe(), op.args.Statx(), &op.statx); e != OK {
@@ -113,7 +113,7 @@ func doSymlink(c *Conn, op *Op) Errno {
 
 func doMknod(c *Conn, op *Op) Errno {
 	if op.ops.Mknod == nil {
-		return c.missing() // ENOSYS here is only an errno for the caller
+		return c.missing(op) // ENOSYS here is only an errno for the caller
 	}
 	op.entry = Entry{}
 	if e := op.ops.Mknod(op, op.key(0), op.nameArg(0), op.args.Mknod(), &op.entry); e != OK {
@@ -177,7 +177,7 @@ func doLink(c *Conn, op *Op) Errno {
 
 func doAccess(c *Conn, op *Op) Errno {
 	if op.ops.Access == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	return op.ops.Access(op, op.key(0), op.args.Access().Mask)
 }
@@ -195,14 +195,14 @@ func doStatfs(c *Conn, op *Op) Errno {
 
 func doSyncfs(c *Conn, op *Op) Errno {
 	if op.ops.Syncfs == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	return op.ops.Syncfs(op, op.key(0))
 }
 
 func doBmap(c *Conn, op *Op) Errno {
 	if op.ops.Bmap == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	in := op.args.Bmap()
 	if in.Blocksize == 0 {
@@ -220,7 +220,7 @@ const xattrFlagsAll = 1 | 2
 
 func doSetxattr(c *Conn, op *Op) Errno {
 	if op.ops.Setxattr == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	in := op.args.Setxattr()
 	if in.Flags&^xattrFlagsAll != 0 || in.Flags == xattrFlagsAll {
@@ -248,7 +248,7 @@ func (op *Op) xattrSize() int {
 
 func doGetxattr(c *Conn, op *Op) Errno {
 	if op.ops.Getxattr == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	n := op.xattrSize()
 	p, e := op.ops.Getxattr(op, op.key(0), op.nameArg(0), n)
@@ -257,7 +257,7 @@ func doGetxattr(c *Conn, op *Op) Errno {
 
 func doListxattr(c *Conn, op *Op) Errno {
 	if op.ops.Listxattr == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	n := op.xattrSize()
 	p, e := op.ops.Listxattr(op, op.key(0), n)
@@ -266,7 +266,7 @@ func doListxattr(c *Conn, op *Op) Errno {
 
 func doRemovexattr(c *Conn, op *Op) Errno {
 	if op.ops.Removexattr == nil {
-		return c.missing()
+		return c.missing(op)
 	}
 	return op.ops.Removexattr(op, op.key(0), op.nameArg(0))
 }

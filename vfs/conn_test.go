@@ -165,3 +165,42 @@ func TestOldIDsAreStale(t *testing.T) {
 		t.Fatal("an id of another life:", e)
 	}
 }
+
+// flusher is a root that has Flush; its files belong to a file system that has not.
+type flusher struct{ tiny }
+
+func (*flusher) Flush(*Op, Open, *abi.FlushIn) Errno { return OK }
+
+func TestMissingIsForLifeOnlyWhereTheRootLacksIt(t *testing.T) {
+	file := Resolve(&tiny{inline: true})
+	for _, c := range []struct {
+		root any
+		o    Options
+		want Errno
+	}{
+		{&tiny{inline: true}, Options{}, ENOSYS},
+		{&tiny{inline: true}, Options{Composite: true}, OK},
+		{&flusher{tiny{inline: true}}, Options{}, OK},
+	} {
+		root := Resolve(c.root).Clone()
+		look := root.Lookup
+		root.Lookup = func(op *Op, k Key, n Name, out *Entry) Errno {
+			e := look(op, k, n, out)
+			out.FS = file
+			return e
+		}
+		p := newPeer(t, tabled{root}, c.o)
+		_, id := p.lookup("f")
+		_, b := p.send(abi.OpOpen, id, abi.Bytes(&abi.OpenIn{}))
+		var o abi.OpenOut
+		abi.Decode(&o, b)
+		if e, _ := p.send(abi.OpFlush, id, abi.Bytes(&abi.FlushIn{Fh: o.Fh})); e != c.want {
+			t.Errorf("FLUSH: %v, want %v", e, c.want)
+		}
+	}
+}
+
+// tabled is a resolved table as a file system.
+type tabled struct{ o *Ops }
+
+func (t tabled) Ops() *Ops { return t.o }

@@ -150,3 +150,50 @@ func resolveRest(fs any, o *Ops) {
 	member(fs, &o.Attach, func(x Attacher) func(*Conn) { return x.Attach })
 	member(fs, &o.Destroy, func(x Destroyer) func() { return x.Destroy })
 }
+
+// has says whether the table has an operation whose absence the kernel remembers.
+func (o *Ops) has(code abi.Opcode) bool {
+	switch code {
+	case abi.OpFlush:
+		return o.Flush != nil
+	case abi.OpFsync:
+		return o.Fsync != nil
+	case abi.OpFsyncdir:
+		return o.Fsyncdir != nil
+	case abi.OpAccess:
+		return o.Access != nil
+	case abi.OpCreate:
+		return o.Create != nil
+	case abi.OpTmpfile:
+		return o.Tmpfile != nil
+	case abi.OpMknod:
+		return o.Mknod != nil
+	case abi.OpSetxattr:
+		return o.Setxattr != nil
+	case abi.OpGetxattr:
+		return o.Getxattr != nil
+	case abi.OpListxattr:
+		return o.Listxattr != nil
+	case abi.OpRemovexattr:
+		return o.Removexattr != nil
+	case abi.OpGetlk:
+		return o.Getlk != nil
+	case abi.OpSetlk, abi.OpSetlkw:
+		return o.Setlk != nil
+	case abi.OpBmap:
+		return o.Bmap != nil
+	case abi.OpPoll:
+		return o.Poll != nil
+	case abi.OpFallocate:
+		return o.Fallocate != nil
+	case abi.OpLseek:
+		return o.Lseek != nil
+	case abi.OpCopyFileRange, abi.OpCopyFileRange64:
+		return o.CopyFileRange != nil
+	case abi.OpSyncfs:
+		return o.Syncfs != nil
+	case abi.OpStatx:
+		return o.Statx != nil
+	}
+	return false
+}
