@@ -38,16 +38,27 @@ func (f *file) CloseFile(*vfs.File) {
 		f.fs.bufs.Put(f.buf)
 		f.buf = nil
 	}
+	f.fs.open.Add(-1)
 	f.fs.files.put(f.key)
+}
+
+// crowded says that there is no room for more open files than there are: the last descriptors are for those who only look.
+func (fs *FS) crowded(more int64) bool {
+	return fs.open.Load()+fs.locks.owners.Load()+more > int64(fs.maxOpen)
 }
 
 // addFile makes an open file of fd, which it takes over.
 func (fs *FS) addFile(op *vfs.Op, fd int, n *inode, flags int) (vfs.Handle, vfs.Errno) {
+	if fs.crowded(1) {
+		unix.Close(fd)
+		return 0, vfs.ENFILE
+	}
 	k, f := fs.files.alloc()
 	if f == nil {
 		unix.Close(fd)
 		return 0, vfs.ENFILE
 	}
+	fs.open.Add(1)
 	m := fs.mounts.get(n.mnt)
 	f.fs, f.key, f.flags, f.conn = fs, k, flags, op.Conn()
 	f.Init(fd)

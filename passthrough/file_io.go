@@ -85,6 +85,9 @@ func (fs *FS) undirect(op *vfs.Op, o vfs.Open, f *file) (*vfs.File, vfs.Errno) {
 	if op.Nonblock() {
 		return nil, vfs.WouldBlock
 	}
+	if fs.crowded(1) {
+		return nil, vfs.ENFILE
+	}
 	fd, e := fs.reopen(fs.node(o.Node), f.flags&^unix.O_DIRECT)
 	if e != 0 {
 		return nil, e

@@ -137,3 +137,24 @@ func TestNoOpen(t *testing.T) {
 		t.Fatalf("%d descriptors for forgotten nodes", n)
 	}
 }
+
+// Open files and locks leave the last descriptors to those who only look; all of them come back.
+func TestCrowded(t *testing.T) {
+	l := newLocked(t, Defaults())
+	newFile(t, l.dir(), "g", "")
+	l.fs.maxOpen = 4
+	a, b := l.open(l.node, unix.O_RDONLY), l.open(l.node, unix.O_RDONLY)
+	l.want(l.set(l.fh, 1, wr, 0, 0), vfs.OK)
+	e, _ := l.tryOpen(l.node, unix.O_RDONLY, 0)
+	l.want(e, vfs.ENFILE)
+	l.want(l.set(l.fh, 2, wr, 1, 1), vfs.ENOLCK)
+	l.lookup("g")
+	l.release(l.node, a)
+	l.release(l.node, b)
+	l.want(l.set(l.fh, 2, wr, 1, 1), vfs.OK)
+	l.release(l.node, l.fh)
+	l.none()
+	if n := l.fs.open.Load(); n != 0 {
+		t.Fatalf("%d files still count as open", n)
+	}
+}

@@ -17,6 +17,9 @@ func (t *lockTable) init(fs *FS) {
 		if n.typ != unix.S_IFREG {
 			return -1, vfs.EBADF
 		}
+		if fs.crowded(0) { // the owner is counted already
+			return -1, vfs.ENFILE
+		}
 		return fs.reopen(n, flags)
 	}
 }
