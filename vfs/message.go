@@ -26,10 +26,14 @@ func (c *Conn) HandleMessage(in, out []byte) int {
 	}
 	m := c.message()
 	op := m.op
+	runtime.LockOSThread() // an Inline back-end may switch the thread's credentials
 	m.ep.Enter()
 	c.LoadMessage(op, in, out[abi.OutHeaderSize:])
 	v := c.Begin(op)
 	m.ep.Exit()
+	if !op.Tainted() { // else the thread ends with this goroutine
+		runtime.UnlockOSThread()
+	}
 	if v == Offload || v == Spawn {
 		v = m.run(c)
 	}
