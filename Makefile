@@ -72,3 +72,14 @@ stress: build
 
 clean:
 	rm -rf bin out .tools
+
+# Servers against each other, as root. PAIRS: runs of each row; ROWS: a regular expression of their names, all without.
+PAIRS ?= 15
+ROWS ?=
+
+.PHONY: bench
+bench: build
+	CGO_ENABLED=0 go build -trimpath -o bin/fsbench ./bench/cmd/fsbench
+	cd bench/peers/gofuse && CGO_ENABLED=0 go build -trimpath -o ../../../bin/peer-gofuse .
+	mkdir -p out
+	bin/fsbench -pairs $(PAIRS) -rows '$(ROWS)' -json out/bench.json

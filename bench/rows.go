@@ -103,7 +103,7 @@ func Rows() []Row {
 	return append(append(rows, transports(rows)...), Row{
 		Name: "slow-256", A: Slow + ":auto", B: Slow + ":classic", Goal: 0.95,
 		// long enough for every reader to be served ten times
-		Job: Job{Kind: Read, Threads: 256, Request: 4 * kib, Size: slowSize, Direct: true, Random: true, Waits: true, Time: 10 * slowDelay},
+		Job: Job{Kind: Read, Threads: 256, Request: 4 * kib, Size: slowSize, Random: true, Waits: true, Time: 10 * slowDelay},
 	})
 }
 
