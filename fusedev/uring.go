@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	uringDepth    = 8         // entries of a queue whose CPU has a loop of its own
+	uringDepth    = 32        // entries of a queue whose CPU has a loop of its own
 	uringForeign  = 2         // entries of a queue whose CPU has none, or is offline
-	uringSpare    = 2         // entries that the kernel always has in hand
+	uringSpare    = 16        // entries that the kernel has in hand, or more are registered
 	uringPayload  = 128 << 10 // least payload of an entry: a 64 KiB extended attribute must fit, or the kernel is in trouble
 	possibleCPUs  = "/sys/devices/system/cpu/possible"
 	maxUringQueue = 1 << 16
@@ -70,7 +70,7 @@ func (t *uring) depth(loops int) int {
 		d = uringDepth
 	}
 	fit := t.s.eng.Memory() / int64(loops) / int64(t.payload())
-	return min(max(uringSpare+1, min(d, int(fit))), maxHeld)
+	return min(max(2, min(d, int(fit))), maxHeld)
 }
 
 // payload is the payload memory of an entry, bytes.
