@@ -68,7 +68,7 @@ func (o *Options) command(name, src, dir string) (*exec.Cmd, error) {
 	}
 	switch base {
 	case Ours:
-		return exec.Command(o.Daemon, "mount", src, dir, "--transport", transport), nil
+		return exec.Command(o.Daemon, "mount", src, dir, "--transport", transport, "--log-level", "warn"), nil
 	case Gofuse:
 		if o.Gofuse == "" {
 			return nil, errors.New("where is it? (-go-fuse)")

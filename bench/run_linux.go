@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -91,7 +92,16 @@ func (r *runner) row(row Row) Line {
 		c.names = append(c.names, row.A)
 	}
 	c.sides, c.ops, c.cpu = make([]Side, len(c.names)), make([]int64, len(c.names)), make([]time.Duration, len(c.names))
-	err := errors.Join(c.run(), stopAll(c.up)) // a server that has died says why when it is stopped
+	err := c.run()
+	stopErr := stopAll(c.up)
+	if err != nil { // perhaps a server knows why
+		for _, s := range c.up {
+			if out := bytes.TrimSpace(s.out.Bytes()); len(out) > 0 {
+				err = fmt.Errorf("%w; %s: %s", err, s.name, out)
+			}
+		}
+	}
+	err = errors.Join(err, stopErr)
 	if c.path != "" {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(r.src, c.path)))
 	}
