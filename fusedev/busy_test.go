@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && held
 
 package fusedev
 
@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/fastfsd/fastfsd/engine"
 	"github.com/fastfsd/fastfsd/vfs"
 )
 
@@ -71,22 +70,6 @@ func holdMany(t *testing.T, o Options, inline bool, locks, reads int) {
 			return err
 		}))
 	}
-	go func() {
-		time.Sleep(5 * time.Second)
-		if fs.waiting() != locks {
-			fmt.Println("DBG waiting", fs.waiting(), "inflight", s.Conn().InFlight(), "counters", s.Counters())
-			b, _ := os.ReadFile(fmt.Sprintf("/sys/fs/fuse/connections/%d/waiting", s.Device()))
-			fmt.Println("DBG kernel waiting", string(b))
-			if u, ok := s.tr.(*uring); ok {
-				for _, q := range u.queues {
-					q.loop.Call(func(*engine.Loop) error {
-						fmt.Println("DBG q", q.qid, "ready", q.ready, "live", q.live, "n", len(q.entries), "dry", q.dry, "pokes", q.pokes, "failed", q.failed)
-						return nil
-					})
-				}
-			}
-		}
-	}()
 	eventually(t, fmt.Sprintf("all %d locks wait", locks), func() bool { return fs.waiting() == locks })
 	eventually(t, "reads stall", func() bool { return fs.stalled.Load() >= min(int64(reads), 16) })
 
@@ -115,7 +98,6 @@ func holdMany(t *testing.T, o Options, inline bool, locks, reads int) {
 			t.Fatal(err)
 		}
 	}
-	fmt.Println("DBG end", s.Counters())
 	eventually(t, "nothing in flight", func() bool { return s.Conn().InFlight() == 0 })
 	if n := s.Conn().LateDup.Load(); n != 0 {
 		t.Errorf("%d requests were answered twice", n)

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	uringDepth    = 32        // entries of a queue whose CPU has a loop of its own
+	uringDepth    = 64        // entries of a queue whose CPU has a loop of its own
 	uringForeign  = 2         // entries of a queue whose CPU has none, or is offline
-	uringSpare    = 16        // entries that the kernel has in hand, or more are registered
+	uringSpare    = 48        // entries left to the kernel below which more are registered
 	uringPayload  = 128 << 10 // least payload of an entry: a 64 KiB extended attribute must fit, or the kernel is in trouble
 	possibleCPUs  = "/sys/devices/system/cpu/possible"
 	maxUringQueue = 1 << 16

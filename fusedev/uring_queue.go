@@ -26,9 +26,6 @@ type uringQueue struct {
 	live    int           // entries that have not ended
 	failed  unix.Errno    // why one could not be registered
 	quit    bool          // stop was called
-	dry     bool          // the kernel may have had no entry in hand while a request came
-	poking  bool          // a poke is on its way
-	pokes   uint64
 }
 
 // uringEntry is one place for a request: the kernel's until a completion brings a request, ours until the commit.
@@ -92,20 +89,20 @@ func (q *uringQueue) add(l *engine.Loop, n int) error {
 	return nil
 }
 
-// spare keeps the kernel supplied with entries while requests are held.
+// spare keeps the kernel supplied with entries. It must be done long before there are none: a request that found none
+// waits until another one is committed, whatever is registered meanwhile, and ready counts what the kernel had used up
+// already when this batch began.
 func (q *uringQueue) spare(l *engine.Loop) {
 	if q.quit {
 		return
 	}
-	if q.ready < uringSpare {
-		q.dry = true // how many of those the kernel has used up by now is not known
-		if err := q.add(l, max(q.grow, len(q.entries)/2)); err == nil {
-			_ = l.Submit() // now, for what runs in this batch may take long; a failure is the next enter's too
-		}
+	if q.ready >= uringSpare {
+		return
 	}
-	if q.dry {
-		q.poke()
+	if err := q.add(l, max(q.grow, len(q.entries)/2)); err != nil {
+		return // the budget is spent: requests wait for answers
 	}
+	_ = l.Submit() // now, for what runs in this batch may take long; a failure is the next enter's too
 }
 
 // Complete takes a request, or the end of an entry; it implements engine.Source.
@@ -123,15 +120,11 @@ func (q *uringQueue) Complete(l *engine.Loop, tag uint32, res int32, _ uint32) {
 	e.commit = h.RingEntInOut.CommitID
 	n := min(int(h.RingEntInOut.PayloadSz), len(e.payload))
 	q.t.s.conn.Load(e.slot.Op, inHeader(h), h.OpIn[:], e.payload[:n], e.payload)
-	switch op := e.slot.Op.Opcode(); {
-	case op == abi.OpSetlkw && q.crowded():
+	if e.slot.Op.Opcode() == abi.OpSetlkw && q.crowded() {
 		l.Refuse(e.slot, vfs.ENOLCK)
-	case op == abi.OpNotifyReply && e.slot.Op.Unique()&pokeUnique != 0:
-		q.poking = false
-		l.Serve(e.slot)
-	default:
-		l.Serve(e.slot)
+		return
 	}
+	l.Serve(e.slot)
 }
 
 // crowded says whether so many requests are held that one more waiting lock could leave none for an unlock.
@@ -174,9 +167,6 @@ func (q *uringQueue) Reply(l *engine.Loop, s *engine.Slot) {
 	h.Len, h.Error, h.Unique = uint32(abi.OutHeaderSize+n), -int32(errno), unique
 	e.head.RingEntInOut.PayloadSz = uint32(n)
 	q.ready++
-	if q.dry && q.ready == q.live { // nothing is held
-		q.dry = false
-	}
 	q.fetch(l, s.Tag, e.commit)
 }
 
