@@ -99,12 +99,11 @@ func (it Item) flag() (string, error) {
 		return arg, nil
 	}
 	name := strings.ReplaceAll(it.Key, "_", "-")
-	kind, negatable, ok := lookup(name)
+	kind, _, ok := lookup(name)
 	if plain, no := strings.CutPrefix(name, "no-"); !ok && no {
-		if _, negatable, ok = lookup(plain); ok && negatable && !it.Has {
+		if _, negatable, ok := lookup(plain); ok && negatable && !it.Has {
 			return "--" + name, nil
 		}
-		ok = false
 	}
 	switch {
 	case !ok:
