@@ -13,7 +13,7 @@ func (l *Loop) extent(s *Slot) {
 	switch {
 	case len(buf) == 0:
 		l.satisfied(s, 0)
-	case f.Direct: // waits for the device
+	case f.Direct && (f.Pace == nil || f.Pace.Class != vfs.PaceMemory): // waits for the device
 		l.extentLater(s)
 	case write:
 		l.writeNow(s, f, off, buf, rwf)
