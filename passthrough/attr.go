@@ -208,14 +208,6 @@ func (fs *FS) truncate(op *vfs.Op, n *inode, f *vfs.Open, in *abi.SetattrIn) vfs
 	if fs.opts.SealSize {
 		return vfs.EPERM
 	}
-	fd, open := fs.fileFD(f)
-	if !open {
-		var e vfs.Errno
-		if fd, e = fs.reopen(n, unix.O_WRONLY); e != 0 {
-			return e
-		}
-		defer unix.Close(fd)
-	}
 	if in.Valid&abi.FattrKillSuidgid != 0 {
 		drop, e := fs.creds.dropFsetid(op)
 		if e != 0 {
@@ -223,15 +215,29 @@ func (fs *FS) truncate(op *vfs.Op, n *inode, f *vfs.Open, in *abi.SetattrIn) vfs
 		}
 		defer fs.creds.restoreFsetid(op, drop)
 	}
-	_, _, e := unix.Syscall(unix.SYS_FTRUNCATE, uintptr(fd), uintptr(in.Size), 0)
-	if e == unix.EINVAL && open { // opened for reading; the client's kernel has checked the right to write
-		w, e := fs.reopen(n, unix.O_WRONLY)
-		if e != 0 {
+	if fd, open := fs.fileFD(f); open {
+		// EINVAL: opened for reading; the client's kernel has checked the right to write.
+		if e := ftruncate(fd, in.Size); e != vfs.EINVAL {
 			return e
 		}
-		defer unix.Close(w)
-		_, _, errno := unix.Syscall(unix.SYS_FTRUNCATE, uintptr(w), uintptr(in.Size), 0)
-		return vfs.Errno(errno)
 	}
+	flags := unix.O_WRONLY
+	if op.Nonblock() {
+		flags |= unix.O_NONBLOCK // not to wait for whoever has a lease on the file
+	}
+	fd, e := fs.reopen(n, flags)
+	if e == vfs.EAGAIN && op.Nonblock() {
+		return vfs.WouldBlock
+	}
+	if e != 0 {
+		return e
+	}
+	e = ftruncate(fd, in.Size)
+	unix.Close(fd)
+	return e
+}
+
+func ftruncate(fd int, size uint64) vfs.Errno {
+	_, _, e := unix.Syscall(unix.SYS_FTRUNCATE, uintptr(fd), uintptr(size), 0)
 	return vfs.Errno(e)
 }

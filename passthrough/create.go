@@ -13,52 +13,54 @@ import (
 
 // Create makes and opens a file as the caller.
 func (fs *FS) Create(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.CreateIn, e *vfs.Entry, o *vfs.Opened) vfs.Errno {
-	return fs.create(op, dir, name, in, fs.openFlags(op, in.Flags)|unix.O_CREAT|int(in.Flags)&(unix.O_EXCL|unix.O_TRUNC), e, o)
-}
-
-var dot = vfs.MakeName(".")
-
-// Tmpfile makes and opens a file without a name as the caller.
-func (fs *FS) Tmpfile(op *vfs.Op, dir vfs.Key, in *abi.CreateIn, e *vfs.Entry, o *vfs.Opened) vfs.Errno {
-	return fs.create(op, dir, dot, in, fs.openFlags(op, in.Flags)|unix.O_TMPFILE|int(in.Flags)&unix.O_EXCL, e, o)
-}
-
-func (fs *FS) create(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.CreateIn, flags int, e *vfs.Entry, o *vfs.Opened) vfs.Errno {
 	d, dfd, start, errno := fs.change(op, dir)
 	if errno != 0 {
 		return errno
 	}
-	defer fs.changed(d, start)
-	mode := fs.mode(op, dfd, in.Mode, in.Umask) & 0o7777
-	kill := in.OpenFlags&abi.OpenKillSuidgid != 0
-	fd, errno := fs.createAs(op, dfd, name, flags, mode, kill)
-	if (errno == vfs.EMFILE || errno == vfs.ENFILE) && fs.evict(64) > 0 {
-		fd, errno = fs.createAs(op, dfd, name, flags, mode, kill)
+	errno = fs.create(op, d, dfd, name, in, e, o)
+	fs.changed(d, start)
+	return errno
+}
+
+// create makes a file that must not be there yet: whatever the name stands for is never opened by it, which may be another one's
+// device, fifo or symlink. One that appeared behind the client's back is opened as such.
+func (fs *FS) create(op *vfs.Op, d *inode, dfd int, name vfs.Name, in *abi.CreateIn, e *vfs.Entry, o *vfs.Opened) vfs.Errno {
+	if fs.crowded(1) {
+		return vfs.ENFILE
 	}
-	if errno != 0 {
-		return full(errno)
+	flags := fs.openFlags(op, in.Flags)
+	for range createTries {
+		fd, errno := fs.createAs(op, dfd, name, flags|unix.O_CREAT|unix.O_EXCL, in)
+		if errno == 0 {
+			if errno = setSecctx(fd, op.Secctx()); errno != 0 {
+				unlinkat(dfd, name, 0)
+				unix.Close(fd)
+				return errno
+			}
+			return fs.made(op, d, fd, flags, e, o)
+		}
+		if errno != vfs.EEXIST || in.Flags&unix.O_EXCL != 0 {
+			return errno
+		}
+		if errno = fs.openExisting(op, d, dfd, name, in, e, o); errno != vfs.ENOENT {
+			return errno
+		}
 	}
-	_, _, _ = unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, uintptr(flags&^(unix.O_CREAT|unix.O_EXCL|unix.O_TRUNC|unix.O_TMPFILE)))
-	if errno := setSecctx(fd, op.Secctx()); errno != 0 {
+	return vfs.ESTALE
+}
+
+// createTries is how often a name may come and go during one CREATE.
+const createTries = 4
+
+// made hands out a file that was just made.
+func (fs *FS) made(op *vfs.Op, d *inode, fd, flags int, e *vfs.Entry, o *vfs.Opened) vfs.Errno {
+	if errno := fs.enterOpen(fd, d.mnt, e); errno != 0 {
 		unix.Close(fd)
 		return errno
 	}
-	path, errno := openProc(fd, unix.O_PATH)
-	if errno == 0 {
-		errno = fs.enter(path, e)
-	}
-	if errno != 0 {
-		unix.Close(fd)
-		return full(errno)
-	}
 	n := fs.node(e.Key)
-	if n.typ != unix.S_IFREG { // another one's device or fifo under this name: it is not opened
-		unix.Close(fd)
-		fs.Forget(e.Key, 1)
-		return vfs.ENXIO
-	}
-	o.H, errno = fs.addFile(op, fd, n, flags)
-	if errno != 0 {
+	var errno vfs.Errno
+	if o.H, errno = fs.addFile(op, fd, n, flags); errno != 0 {
 		fs.Forget(e.Key, 1)
 		return errno
 	}
@@ -66,23 +68,93 @@ func (fs *FS) create(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.CreateIn, f
 	return 0
 }
 
-// createAs is openat(2) with the caller's ids. O_NONBLOCK: a fifo that somebody else made under this name must not stop the thread.
-func (fs *FS) createAs(op *vfs.Op, dfd int, name vfs.Name, flags int, mode uint32, kill bool) (int, vfs.Errno) {
-	if kill {
-		dropped, e := fs.creds.dropFsetid(op)
-		if e != 0 {
-			return -1, e
-		}
-		defer fs.creds.restoreFsetid(op, dropped)
+// openExisting is CREATE of a name that the client did not know. Its kernel has not checked the caller's rights to the file, so
+// the host does; whoever fails, and what is no regular file, is sent to look the name up again: ESTALE has the kernel do that.
+func (fs *FS) openExisting(op *vfs.Op, d *inode, dfd int, name vfs.Name, in *abi.CreateIn, e *vfs.Entry, o *vfs.Opened) vfs.Errno {
+	cut := int(in.Flags) & unix.O_TRUNC
+	if cut != 0 && fs.opts.SealSize {
+		return vfs.EPERM
 	}
+	if cut != 0 && op.Nonblock() {
+		return vfs.WouldBlock
+	}
+	if errno := fs.lookupAt(d, dfd, name, op.Nonblock(), e); errno != 0 {
+		return errno
+	}
+	n := fs.node(e.Key)
+	flags := fs.openFlags(op, in.Flags)
+	fd, errno := -1, vfs.ESTALE
+	if n.typ == unix.S_IFREG {
+		fd, errno = fs.openAs(op, n, flags|cut, in)
+	}
+	if errno == vfs.EACCES || errno == vfs.EPERM {
+		errno = vfs.ESTALE
+	}
+	if errno != 0 {
+		fs.Forget(e.Key, 1)
+		return errno
+	}
+	if o.H, errno = fs.addFile(op, fd, n, flags); errno != 0 {
+		fs.Forget(e.Key, 1)
+		return errno
+	}
+	o.Flags = fs.fopen(op, n, -1)
+	return 0
+}
+
+// openAs opens a regular file with the caller's ids.
+func (fs *FS) openAs(op *vfs.Op, n *inode, flags int, in *abi.CreateIn) (int, vfs.Errno) {
 	switched, e := fs.creds.as(op)
 	if e != 0 {
 		return -1, e
 	}
-	fd, _, errno := unix.Syscall6(unix.SYS_OPENAT, uintptr(dfd), uintptr(unsafe.Pointer(name.Ptr())),
-		uintptr(flags|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK), uintptr(mode), 0, 0)
+	fd, e := fs.openFile(op, n, flags, &abi.OpenIn{Flags: in.Flags, OpenFlags: in.OpenFlags})
 	if switched {
 		fs.creds.restore(op)
 	}
-	return int(fd), vfs.Errno(errno)
+	return fd, e
+}
+
+var dot = vfs.MakeName(".")
+
+// Tmpfile makes and opens a file without a name as the caller.
+func (fs *FS) Tmpfile(op *vfs.Op, dir vfs.Key, in *abi.CreateIn, e *vfs.Entry, o *vfs.Opened) vfs.Errno {
+	d, dfd, start, errno := fs.change(op, dir)
+	if errno != 0 {
+		return errno
+	}
+	defer fs.changed(d, start)
+	if fs.crowded(1) {
+		return vfs.ENFILE
+	}
+	flags := fs.openFlags(op, in.Flags)
+	fd, errno := fs.createAs(op, dfd, dot, flags|unix.O_TMPFILE|int(in.Flags)&unix.O_EXCL, in)
+	if errno != 0 {
+		return errno
+	}
+	if errno = setSecctx(fd, op.Secctx()); errno != 0 {
+		unix.Close(fd)
+		return errno
+	}
+	return fs.made(op, d, fd, flags, e, o)
+}
+
+// createAs is openat(2) of a new file with the caller's ids.
+func (fs *FS) createAs(op *vfs.Op, dfd int, name vfs.Name, flags int, in *abi.CreateIn) (int, vfs.Errno) {
+	mode := fs.mode(op, dfd, in.Mode, in.Umask) & 0o7777
+	for try := 0; ; try++ {
+		switched, e := fs.creds.as(op)
+		if e != 0 {
+			return -1, e
+		}
+		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT, uintptr(dfd), uintptr(unsafe.Pointer(name.Ptr())),
+			uintptr(flags|unix.O_NOFOLLOW|unix.O_CLOEXEC), uintptr(mode), 0, 0)
+		if switched {
+			fs.creds.restore(op)
+		}
+		if (errno == unix.EMFILE || errno == unix.ENFILE) && try == 0 && fs.evict(evictMax) > 0 {
+			continue
+		}
+		return int(fd), full(vfs.Errno(errno))
+	}
 }

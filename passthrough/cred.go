@@ -16,11 +16,12 @@ import (
 // package syscall would change all. The caller runs on a locked thread.
 type creds struct {
 	root   bool // this process may switch
+	gid    uint32
 	groups []uint32
 }
 
 func (c *creds) init() {
-	c.root = os.Geteuid() == 0
+	c.root, c.gid = os.Geteuid() == 0, uint32(os.Getegid())
 	if gs, err := unix.Getgroups(); err == nil {
 		for _, g := range gs {
 			c.groups = append(c.groups, uint32(g))
@@ -32,7 +33,7 @@ func (c *creds) init() {
 // Supplementary groups are the one that the client's kernel named, or none: the server's own would let a caller keep
 // S_ISGID in a directory whose group it is not in.
 func (c *creds) as(op *vfs.Op) (bool, vfs.Errno) {
-	if !c.root || op.UID == 0 && op.GID == 0 {
+	if !c.root || op.UID == 0 && op.GID == c.gid {
 		return false, 0
 	}
 	group, ok := op.Group()
@@ -57,8 +58,8 @@ func (c *creds) as(op *vfs.Op) (bool, vfs.Errno) {
 // restore puts the server's ids back; a thread that cannot have them back is marked and ends.
 func (c *creds) restore(op *vfs.Op) {
 	setfs(unix.SYS_SETFSUID, 0)
-	setfs(unix.SYS_SETFSGID, 0)
-	ok := setfs(unix.SYS_SETFSUID, ^uint32(0)) == 0 && setfs(unix.SYS_SETFSGID, ^uint32(0)) == 0
+	setfs(unix.SYS_SETFSGID, c.gid)
+	ok := setfs(unix.SYS_SETFSUID, ^uint32(0)) == 0 && uint32(setfs(unix.SYS_SETFSGID, ^uint32(0))) == c.gid
 	if _, has := op.Group(); has || len(c.groups) > 0 {
 		ok = setgroups(unsafe.Pointer(unsafe.SliceData(c.groups)), len(c.groups)) == 0 && ok
 	}

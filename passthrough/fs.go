@@ -27,28 +27,26 @@ type FS struct {
 	shared   atomic.Bool // more than one client: what one has seen says nothing about another
 	creds    creds
 	handles  bool // open_by_handle_at is permitted
-	budget   int
-	cached   atomic.Int64 // O_PATH descriptors of inodes
+	fds      fdCache
 	open     atomic.Int64 // open files and directories
 	maxOpen  int
-	hand     struct {
-		mu sync.Mutex
-		at uint64 // guarded by mu
-	}
-	bufs sync.Pool // *dirBuf
-	conn atomic.Pointer[vfs.Conn]
+	lockFDs  int       // descriptors for owners of locks
+	bufs     sync.Pool // *dirBuf
+	conn     atomic.Pointer[vfs.Conn]
 }
 
 // New opens dir. It raises RLIMIT_NOFILE to its hard limit and sets the process's umask to 0, for clients bring their own.
 func New(dir string, o Options) (*FS, error) {
 	o.resolve()
-	fs := &FS{opts: o, budget: o.FDBudget}
+	fs := &FS{opts: o}
 	fs.inos.raw = o.HostIno
 	fs.mounts.byID = make(map[[2]uint64]uint32)
 	limit := raiseFiles()
 	fs.maxOpen = limit - min(64, limit/4)
-	if fs.budget <= 0 {
-		fs.budget = max(64, limit/3)
+	fs.lockFDs, fs.fds.budget = o.FDBudget, o.FDBudget
+	if o.FDBudget <= 0 {
+		fs.lockFDs = limit / 3
+		fs.fds.budget = max(64, min(limit/3, defaultFDs))
 	}
 	syscall.Umask(0)
 	fs.creds.init()
@@ -59,7 +57,7 @@ func New(dir string, o Options) (*FS, error) {
 	}
 	fs.handles = handlesPermitted(fd)
 	var e vfs.Entry
-	if errno := fs.enter(fd, &e); errno != 0 {
+	if errno := fs.enter(fd, 0, &e); errno != 0 {
 		return nil, fmt.Errorf("passthrough: %s: %w", dir, errno)
 	}
 	fs.root = e.Key

@@ -3,6 +3,7 @@
 package passthrough
 
 import (
+	"encoding/binary"
 	"structs"
 	"unsafe"
 
@@ -29,6 +30,37 @@ func (h *fileHandle) of(fd int) vfs.Errno {
 	_, _, e := unix.RawSyscall6(unix.SYS_NAME_TO_HANDLE_AT, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)),
 		uintptr(unsafe.Pointer(h)), uintptr(unsafe.Pointer(&mnt)), unix.AT_EMPTY_PATH, 0)
 	return vfs.Errno(e)
+}
+
+// at asks for the handle of what st has just shown under a name. False: there is none, or the name may stand for something else by now.
+// A handle that is not known to hold the inode number proves nothing: whoever can swap two names would get the one file
+// under the other's attributes.
+func (h *fileHandle) at(dfd int, name vfs.Name, m *mount, st *unix.Statx_t) bool {
+	h.bytes = handleMax
+	var mnt int32
+	_, _, e := unix.Syscall6(unix.SYS_NAME_TO_HANDLE_AT, uintptr(dfd), uintptr(unsafe.Pointer(name.Ptr())),
+		uintptr(unsafe.Pointer(h)), uintptr(unsafe.Pointer(&mnt)), 0, 0)
+	if e != 0 || mnt != int32(st.Mnt_id) {
+		return false
+	}
+	ino, ok := h.ino(m.magic)
+	return ok && ino == st.Ino
+}
+
+// fileidIno32Gen is FILEID_INO32_GEN (include/linux/exportfs.h).
+const fileidIno32Gen = 1
+
+// ino is the inode number in a handle of a file system whose handles are known: generic_encode_ino32_fh, shmem_encode_fh.
+func (h *fileHandle) ino(magic uint32) (uint64, bool) {
+	word := func(i int) uint64 { return uint64(binary.NativeEndian.Uint32(h.data[4*i:])) }
+	switch {
+	case h.typ != fileidIno32Gen:
+	case magic == magicTmpfs && h.bytes == 12:
+		return word(1) | word(2)<<32, true
+	case (magic == magicExt4 || magic == magicF2FS || magic == magicXFS) && h.bytes == 8:
+		return word(0), true
+	}
+	return 0, false
 }
 
 // open opens the file of a handle on a mount.

@@ -5,8 +5,8 @@ import "sync"
 // inoBits is how many bits of a host's inode number are kept as they are beside the number of its device.
 const inoBits = 48
 
-// inoMap makes inode numbers unique over all host file systems below the root: those of the root's device stay as they
-// are, those of others get the device's number on top. Numbers that do not fit get one from a list.
+// inoMap makes inode numbers unique over all host file systems below the root. Below 2^62 are those of the root's device, as they are;
+// from there to 2^63 those of others, with the device's number on top; above it numbers from a list, for those that do not fit.
 type inoMap struct {
 	raw bool
 
@@ -32,7 +32,7 @@ func (m *inoMap) space(dev uint64) uint64 {
 
 // number is the inode number that the client sees.
 func (m *inoMap) number(space, ino uint64) uint64 {
-	if m.raw || space == 0 && ino < 1<<63 {
+	if m.raw || space == 0 && ino < 1<<62 {
 		return ino
 	}
 	if ino < 1<<inoBits && space < 1<<(62-inoBits) {

@@ -3,11 +3,8 @@
 package passthrough
 
 import (
-	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/fastfsd/fastfsd/vfs"
 )
@@ -26,18 +23,17 @@ type ident struct {
 type inode struct {
 	ident
 	refs   int64         // Entries handed out and not given back; guarded by the shard's mu
-	fd     atomic.Int32  // O_PATH; -1: none now
-	pins   atomic.Int32  // users of fd; negative while it is being closed
-	hot    atomic.Bool   // used since the clock's hand was here
 	seen   atomic.Uint64 // version of the contents when it was last opened; 0: unknown
+	fd     atomic.Int32  // O_PATH; -1: none now
+	pins   atomic.Int32  // users of fd; negative while the inode is locked (fdcache.go)
+	hot    atomic.Bool   // used since the clock's hand was here
+	key    uint32        // its own number in FS.inodes
 	typ    uint16        // S_IFMT bits
 	hlen   uint8         // 0: no handle, fd is kept for life
+	listed bool          // in fdCache.list; guarded by fdCache.mu
 	htype  int32
 	handle [handleMax]byte
 }
-
-// evicting is added to pins while the cached fd is taken away.
-const evicting = -1 << 30
 
 // shard is a part of the index (ident → number of the inode): open addressing, 4 bytes a slot.
 type shard struct {
@@ -148,10 +144,10 @@ func (fs *FS) Forget(k vfs.Key, refs uint64) {
 	}
 	fs.locks.drop(k)
 	fs.unopened.drop(k)
-	if fd := n.fd.Swap(-1); fd >= 0 {
-		unix.Close(int(fd))
-		fs.cached.Add(-1)
-	}
+	n.lock()
+	fs.dropFD(n)
+	n.hlen = 0
+	n.unlock()
 	fs.mounts.put(n.mnt)
 	fs.inodes.put(uint64(k))
 }
@@ -163,67 +159,4 @@ func (fs *FS) Retain(k vfs.Key) {
 	s.mu.Lock()
 	n.refs++
 	s.mu.Unlock()
-}
-
-// hold gives the inode's O_PATH descriptor, opened again by its handle if it was evicted; unhold ends its use.
-func (fs *FS) hold(n *inode) (int, vfs.Errno) {
-	for n.pins.Add(1) < 0 { // it is being evicted at this moment
-		n.pins.Add(-1)
-		runtime.Gosched()
-	}
-	if fd := n.fd.Load(); fd >= 0 {
-		if !n.hot.Load() {
-			n.hot.Store(true)
-		}
-		return int(fd), 0
-	}
-	fd, e := fs.openHandle(n, unix.O_PATH|unix.O_NOFOLLOW)
-	if e != 0 {
-		n.pins.Add(-1)
-		return -1, e
-	}
-	if !n.fd.CompareAndSwap(-1, int32(fd)) { // somebody else was quicker
-		unix.Close(fd)
-		return int(n.fd.Load()), 0
-	}
-	n.hot.Store(true)
-	fs.grown()
-	return fd, 0
-}
-
-func (fs *FS) unhold(n *inode) { n.pins.Add(-1) }
-
-// grown counts one more cached descriptor and evicts others if there are too many.
-func (fs *FS) grown() {
-	if fs.cached.Add(1) > int64(fs.budget) {
-		fs.evict(fs.budget / 16)
-	}
-}
-
-// evict closes up to want descriptors of inodes that have a handle and are not in use, those that were not used lately first. It
-// returns how many it closed.
-func (fs *FS) evict(want int) int {
-	if !fs.hand.mu.TryLock() {
-		return 0
-	}
-	defer fs.hand.mu.Unlock()
-	high := fs.inodes.high()
-	done := 0
-	for seen := uint64(0); seen < 2*high && done < want+1; seen++ {
-		fs.hand.at++
-		if fs.hand.at > high {
-			fs.hand.at = 1
-		}
-		n := fs.inodes.get(fs.hand.at)
-		if n == nil || n.hlen == 0 || n.fd.Load() < 0 || n.hot.Swap(false) || !n.pins.CompareAndSwap(0, evicting) {
-			continue
-		}
-		if fd := n.fd.Swap(-1); fd >= 0 {
-			unix.Close(int(fd))
-			fs.cached.Add(-1)
-			done++
-		}
-		n.pins.Add(-evicting)
-	}
-	return done
 }

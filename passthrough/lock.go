@@ -11,7 +11,7 @@ import (
 // init makes the table ready. Files are opened through fs.
 func (t *lockTable) init(fs *FS) {
 	t.max = int64(fs.opts.MaxLocks)
-	t.maxOwners = min(t.max, int64(max(fs.budget, 64))) // each has a descriptor
+	t.maxOwners = min(t.max, int64(max(fs.lockFDs, 64))) // each has a descriptor
 	t.open = func(k vfs.Key, flags int) (int, vfs.Errno) {
 		n := fs.node(k)
 		if n.typ != unix.S_IFREG {

@@ -31,16 +31,13 @@ func birth(st *unix.Statx_t) int64 {
 	return st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
 }
 
-// known finds the inode that st shows and takes a reference of it.
-func (fs *FS) known(st *unix.Statx_t, out *vfs.Entry) bool {
-	dev := device(st.Dev_major, st.Dev_minor)
-	fs.mounts.mu.Lock()
-	mnt, ok := fs.mounts.byID[[2]uint64{dev, st.Mnt_id}]
-	fs.mounts.mu.Unlock()
-	if !ok {
-		return false
-	}
-	id := ident{dev: dev, ino: st.Ino, birth: birth(st), mnt: mnt}
+func identOf(st *unix.Statx_t, mnt uint32) ident {
+	return ident{dev: device(st.Dev_major, st.Dev_minor), ino: st.Ino, birth: birth(st), mnt: mnt}
+}
+
+// known finds the inode that st shows and takes a reference of it. The mount's reference, which is the caller's, is given back then.
+func (fs *FS) known(st *unix.Statx_t, mnt uint32, out *vfs.Entry) bool {
+	id := identOf(st, mnt)
 	h := id.hash()
 	s := fs.shard(h)
 	s.mu.Lock()
@@ -52,6 +49,7 @@ func (fs *FS) known(st *unix.Statx_t, out *vfs.Entry) bool {
 	if n == nil {
 		return false
 	}
+	fs.mounts.put(mnt)
 	fs.fillEntry(out, vfs.Key(k), n, st)
 	return true
 }
@@ -65,25 +63,61 @@ func (fs *FS) fillEntry(out *vfs.Entry, k vfs.Key, n *inode, st *unix.Statx_t) {
 	}
 }
 
-// enter makes an inode of an O_PATH descriptor, which it takes over, or finds the one that there is.
-func (fs *FS) enter(fd int, out *vfs.Entry) vfs.Errno {
+// enter makes an inode of an O_PATH descriptor, which it takes over, or finds the one that there is. near is a mount that the caller has
+// a reference of; 0: none. It may wait.
+func (fs *FS) enter(fd int, near uint32, out *vfs.Entry) vfs.Errno {
+	kept, e := fs.admit(fd, near, true, out)
+	if !kept {
+		unix.Close(fd)
+	}
+	return e
+}
+
+// enterOpen is enter for the descriptor of an open file, which stays the caller's.
+func (fs *FS) enterOpen(fd int, near uint32, out *vfs.Entry) vfs.Errno {
+	_, e := fs.admit(fd, near, false, out)
+	return e
+}
+
+// admit finds or makes the inode of fd. path: fd is O_PATH and may be kept; kept says that it was.
+func (fs *FS) admit(fd int, near uint32, path bool, out *vfs.Entry) (kept bool, e vfs.Errno) {
 	var st unix.Statx_t
 	if e := statFD(fd, &st); e != 0 {
-		unix.Close(fd)
-		return e
+		return false, e
 	}
-	if fs.known(&st, out) {
-		unix.Close(fd)
-		return 0
-	}
-	mnt, e := fs.acquire(device(st.Dev_major, st.Dev_minor), st.Mnt_id, fd, &st)
+	mnt, e := fs.acquire(fd, &st, near)
 	if e != 0 {
-		unix.Close(fd)
-		return e
+		return false, e
 	}
-	id := ident{dev: device(st.Dev_major, st.Dev_minor), ino: st.Ino, birth: birth(&st), mnt: mnt}
-	var fh fileHandle
-	useHandle := fs.mounts.get(mnt).fd >= 0 && fh.of(fd) == 0
+	if fs.known(&st, mnt, out) {
+		return false, 0
+	}
+	var h fileHandle
+	if fs.mounts.get(mnt).fd < 0 || h.of(fd) != 0 {
+		h.bytes = 0
+	}
+	switch {
+	case h.bytes != 0 && (!path || st.Mode&unix.S_IFMT != unix.S_IFDIR): // opened when it is needed
+		return fs.add(-1, &h, &st, mnt, out)
+	case path:
+		return fs.add(fd, &h, &st, mnt, out)
+	}
+	own, e := openProc(fd, unix.O_PATH)
+	if e != 0 {
+		fs.mounts.put(mnt)
+		return false, full(e)
+	}
+	used, e := fs.add(own, &h, &st, mnt, out)
+	if !used {
+		unix.Close(own)
+	}
+	return false, e
+}
+
+// add enters an inode with a handle (h.bytes 0: none), an O_PATH descriptor (-1: none) or both, and takes over the caller's reference of
+// the mount. used says that it has taken the descriptor.
+func (fs *FS) add(fd int, fh *fileHandle, st *unix.Statx_t, mnt uint32, out *vfs.Entry) (used bool, e vfs.Errno) {
+	id := identOf(st, mnt)
 	h := id.hash()
 	s := fs.shard(h)
 	s.mu.Lock()
@@ -91,38 +125,29 @@ func (fs *FS) enter(fd int, out *vfs.Entry) vfs.Errno {
 		n.refs++
 		s.mu.Unlock()
 		fs.mounts.put(mnt)
-		unix.Close(fd)
-		fs.fillEntry(out, vfs.Key(k), n, &st)
-		return 0
+		fs.fillEntry(out, vfs.Key(k), n, st)
+		return false, 0
 	}
 	k, n := fs.inodes.alloc()
 	if n == nil {
 		s.mu.Unlock()
 		fs.mounts.put(mnt)
-		unix.Close(fd)
-		return vfs.ENFILE
+		return false, vfs.ENFILE
 	}
-	n.ident, n.refs, n.typ, n.hlen = id, 1, st.Mode&unix.S_IFMT, 0
-	if useHandle {
-		n.hlen, n.htype, n.handle = uint8(fh.bytes), fh.typ, fh.data
-	}
-	keep := !useHandle || n.typ == unix.S_IFDIR // a file's descriptor is opened when it is needed
+	n.lock()
+	n.ident, n.refs, n.typ, n.key = id, 1, st.Mode&unix.S_IFMT, uint32(k)
+	n.hlen, n.htype, n.handle = uint8(fh.bytes), fh.typ, fh.data
 	n.hot.Store(true)
 	n.seen.Store(0)
-	if keep {
-		n.fd.Store(int32(fd))
-	} else {
-		n.fd.Store(-1)
-	}
+	n.fd.Store(int32(fd))
+	n.unlock()
 	fs.insert(s, h, uint32(k))
 	s.mu.Unlock()
-	if keep {
-		fs.grown()
-	} else {
-		unix.Close(fd)
+	if fd >= 0 && fh.bytes != 0 {
+		fs.grown(n)
 	}
-	fs.fillEntry(out, vfs.Key(k), n, &st)
-	return 0
+	fs.fillEntry(out, vfs.Key(k), n, st)
+	return fd >= 0, 0
 }
 
 // Lookup finds a name.
@@ -132,7 +157,7 @@ func (fs *FS) Lookup(op *vfs.Op, dir vfs.Key, name vfs.Name, out *vfs.Entry) vfs
 	if e != 0 {
 		return e
 	}
-	e = fs.lookup(d, name, out)
+	e = fs.lookup(d, name, op.Nonblock(), out)
 	fs.end(d, start)
 	if e == vfs.ENOENT && fs.opts.NegativeTimeout > 0 {
 		out.Negative, out.EntryTTL = true, fs.opts.NegativeTimeout
@@ -141,7 +166,9 @@ func (fs *FS) Lookup(op *vfs.Op, dir vfs.Key, name vfs.Name, out *vfs.Entry) vfs
 	return e
 }
 
-func (fs *FS) lookup(d *inode, name vfs.Name, out *vfs.Entry) vfs.Errno {
+// lookup finds a name in d. With nonblock, what is mounted or would be mounted on the name is left to a call that may wait: that
+// file system may be a dead server's.
+func (fs *FS) lookup(d *inode, name vfs.Name, nonblock bool, out *vfs.Entry) vfs.Errno {
 	if name.Dots() {
 		return vfs.EINVAL
 	}
@@ -149,19 +176,42 @@ func (fs *FS) lookup(d *inode, name vfs.Name, out *vfs.Entry) vfs.Errno {
 	if e != 0 {
 		return e
 	}
-	defer fs.unhold(d)
+	e = fs.lookupAt(d, dfd, name, nonblock, out)
+	fs.unhold(d)
+	return e
+}
+
+func (fs *FS) lookupAt(d *inode, dfd int, name vfs.Name, nonblock bool, out *vfs.Entry) vfs.Errno {
+	flags := unix.AT_SYMLINK_NOFOLLOW
+	if nonblock {
+		flags |= unix.AT_NO_AUTOMOUNT | unix.AT_STATX_DONT_SYNC
+	}
 	var st unix.Statx_t
-	if e := statx(dfd, name.Ptr(), unix.AT_SYMLINK_NOFOLLOW, &st); e != 0 {
+	if e := statx(dfd, name.Ptr(), flags, &st); e != 0 {
 		return e
 	}
-	if fs.known(&st, out) {
+	m := fs.mounts.get(d.mnt)
+	same := m.is(&st)
+	if nonblock && (!same || st.Attributes&unix.STATX_ATTR_AUTOMOUNT != 0) {
+		return vfs.WouldBlock
+	}
+	mnt, ok := fs.mounts.find(&st, d.mnt)
+	if ok && fs.known(&st, mnt, out) {
 		return 0
+	}
+	if ok {
+		var h fileHandle
+		if same && m.fd >= 0 && st.Mode&unix.S_IFMT != unix.S_IFDIR && h.at(dfd, name, m, &st) {
+			_, e := fs.add(-1, &h, &st, mnt, out)
+			return e
+		}
+		fs.mounts.put(mnt)
 	}
 	fd, e := fs.openPath(dfd, name)
 	if e != 0 {
 		return e
 	}
-	return fs.enter(fd, out)
+	return fs.enter(fd, d.mnt, out)
 }
 
 // openPath opens one component, never through a symlink, for its identity only.

@@ -4,21 +4,28 @@ package passthrough
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/fastfsd/fastfsd/vfs"
 )
 
-// mount is one host mount below the root that the client has reached. Its descriptor is what file handles are opened on; it is closed with the
-// client's last inode there, so that the host can unmount what nobody uses.
+// mount is one host mount below the root that the client has reached (on btrfs: one subvolume of it). Its descriptor is what file
+// handles are opened on; it is closed with the client's last inode there, so that the host can unmount what nobody uses.
 type mount struct {
 	dev, id uint64
-	fd      int // a real open of a directory or file of the mount; -1: no handles
-	refs    int // inodes; guarded by mounts.mu
+	fd      int          // a real open of a directory or file of the mount; -1: no handles
+	refs    atomic.Int32 // inodes; the last one is given back under mounts.mu
 	pace    vfs.Pace
+	magic   uint32 // statfs's f_type
 	nowait  bool   // preadv2(RWF_NOWAIT) works
 	space   uint64 // ino.go
+}
+
+// is says whether st shows something of this mount.
+func (m *mount) is(st *unix.Statx_t) bool {
+	return m.id == st.Mnt_id && m.dev == device(st.Dev_major, st.Dev_minor)
 }
 
 // mounts is the table of them; an inode names its mount by index. Entries are used again, and never move.
@@ -30,44 +37,81 @@ type mounts struct {
 
 func (t *mounts) get(i uint32) *mount { return t.list.get(uint64(i)) }
 
-// acquire gives the mount of an inode that is being entered, with one reference. fd is an O_PATH descriptor of something
-// on it.
-func (fs *FS) acquire(dev, id uint64, fd int, st *unix.Statx_t) (uint32, vfs.Errno) {
-	t := &fs.mounts
+// find gives the mount that st shows, with a reference. near is one that the caller has a reference of, probably the same; 0: none.
+func (t *mounts) find(st *unix.Statx_t, near uint32) (uint32, bool) {
+	if near != 0 {
+		if m := t.get(near); m.is(st) {
+			m.refs.Add(1)
+			return near, true
+		}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if i, ok := t.byID[[2]uint64{dev, id}]; ok {
-		t.get(i).refs++
+	return t.findLocked(st)
+}
+
+// Precondition: t.mu is held.
+func (t *mounts) findLocked(st *unix.Statx_t) (uint32, bool) {
+	i, ok := t.byID[[2]uint64{device(st.Dev_major, st.Dev_minor), st.Mnt_id}]
+	if ok {
+		t.get(i).refs.Add(1)
+	}
+	return i, ok
+}
+
+// acquire is find, for a mount that may be new. fd is a descriptor of something on it. It may wait.
+func (fs *FS) acquire(fd int, st *unix.Statx_t, near uint32) (uint32, vfs.Errno) {
+	t := &fs.mounts
+	if i, ok := t.find(st, near); ok {
 		return i, 0
 	}
-	k, m := t.list.alloc()
-	if m == nil {
+	class, magic, nowait := classify(fd)
+	mfd := -1
+	if fs.opts.InodeHandles != HandlesNever && fs.handles {
+		mfd = mountFD(fd, st.Mode)
+	}
+	t.mu.Lock()
+	i, ok := t.findLocked(st) // another thread was quicker
+	if !ok {
+		if k, m := t.list.alloc(); m != nil {
+			i, ok = uint32(k), true
+			m.dev, m.id, m.fd = device(st.Dev_major, st.Dev_minor), st.Mnt_id, mfd
+			m.pace.Class, m.magic, m.nowait = class, magic, nowait
+			m.space = fs.inos.space(m.dev)
+			m.refs.Store(1)
+			t.byID[[2]uint64{m.dev, m.id}] = i
+			mfd = -1
+		}
+	}
+	t.mu.Unlock()
+	if mfd >= 0 {
+		unix.Close(mfd)
+	}
+	if !ok {
 		return 0, vfs.ENFILE
 	}
-	m.dev, m.id, m.fd, m.refs = dev, id, -1, 1
-	m.pace.Class, m.nowait = classify(fd)
-	m.space = fs.inos.space(dev)
-	if fs.opts.InodeHandles != HandlesNever && fs.handles {
-		m.fd = mountFD(fd, st.Mode)
-	}
-	t.byID[[2]uint64{dev, id}] = uint32(k)
-	return uint32(k), 0
+	return i, 0
 }
 
 // put gives a reference back.
 func (t *mounts) put(i uint32) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	m := t.get(i)
-	if m.refs--; m.refs > 0 {
-		return
+	for r := m.refs.Load(); r > 1; r = m.refs.Load() {
+		if m.refs.CompareAndSwap(r, r-1) {
+			return
+		}
 	}
-	if m.fd >= 0 {
-		unix.Close(m.fd)
-		m.fd = -1
+	t.mu.Lock()
+	fd := -1
+	if m.refs.Add(-1) == 0 {
+		fd = m.fd
+		delete(t.byID, [2]uint64{m.dev, m.id})
+		t.list.put(uint64(i))
 	}
-	delete(t.byID, [2]uint64{m.dev, m.id})
-	t.list.put(uint64(i))
+	t.mu.Unlock()
+	if fd >= 0 {
+		unix.Close(fd)
+	}
 }
 
 // mountFD opens something on the mount for open_by_handle_at; -1: file handles do not work there.
@@ -104,16 +148,17 @@ const (
 )
 
 // classify says what is known of a file system's speed.
-func classify(fd int) (vfs.PaceClass, bool) {
+func classify(fd int) (class vfs.PaceClass, magic uint32, nowait bool) {
 	var st unix.Statfs_t
 	if unix.Fstatfs(fd, &st) != nil {
-		return vfs.PaceRemote, false
+		return vfs.PaceRemote, 0, false
 	}
-	switch uint32(st.Type) {
+	magic = uint32(st.Type)
+	switch magic {
 	case magicTmpfs, magicRamfs, magicHuge:
-		return vfs.PaceMemory, false
+		return vfs.PaceMemory, magic, false
 	case magicExt4, magicXFS, magicBtrfs, magicF2FS:
-		return vfs.PaceLocal, true
+		return vfs.PaceLocal, magic, true
 	}
-	return vfs.PaceRemote, false
+	return vfs.PaceRemote, magic, false
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/fastfsd/fastfsd/vfs"
 )
 
-// change is the frame of a call that changes directory dir: read-only share, pace, descriptor. f gets the directory's
-// descriptor.
+// change is the frame of a call that changes directory dir: read-only share, pace, the directory's descriptor. changed ends it.
 func (fs *FS) change(op *vfs.Op, dir vfs.Key) (d *inode, fd int, start int64, e vfs.Errno) {
 	if e := fs.rofs(); e != 0 {
 		return nil, -1, 0, e
@@ -32,17 +31,28 @@ func (fs *FS) changed(d *inode, start int64) {
 	fs.end(d, start)
 }
 
-// created finds what a call has just made and gives it the security context that came along.
-func (fs *FS) created(op *vfs.Op, dfd int, name vfs.Name, out *vfs.Entry) vfs.Errno {
+// created finds what a call has just made and gives it the security context that came along; what cannot have its context does not
+// stay. rm are unlinkat's flags. It may wait, but not for what the call itself has not waited for.
+func (fs *FS) created(op *vfs.Op, d *inode, dfd int, name vfs.Name, rm uintptr, out *vfs.Entry) vfs.Errno {
+	ctx := op.Secctx()
+	if len(ctx) == 0 {
+		return fs.lookupAt(d, dfd, name, false, out)
+	}
 	fd, e := fs.openPath(dfd, name)
 	if e != 0 {
 		return e
 	}
-	if e := setSecctx(fd, op.Secctx()); e != 0 {
+	if e := setSecctx(fd, ctx); e != 0 {
 		unix.Close(fd)
+		unlinkat(dfd, name, rm)
 		return e
 	}
-	return fs.enter(fd, out)
+	return fs.enter(fd, d.mnt, out)
+}
+
+func unlinkat(dfd int, name vfs.Name, flags uintptr) vfs.Errno {
+	_, _, e := unix.Syscall(unix.SYS_UNLINKAT, uintptr(dfd), uintptr(unsafe.Pointer(name.Ptr())), flags)
+	return vfs.Errno(e)
 }
 
 // mode is the mode of a new file: the umask counts where the client's kernel leaves it to us, and not below a directory with a
@@ -73,7 +83,7 @@ func (fs *FS) Mkdir(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.MkdirIn, out
 	if errno != 0 {
 		return vfs.Errno(errno)
 	}
-	return fs.created(op, dfd, name, out)
+	return fs.created(op, d, dfd, name, unix.AT_REMOVEDIR, out)
 }
 
 // Mknod makes a file, device, fifo or socket as the caller.
@@ -102,7 +112,7 @@ func (fs *FS) Mknod(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.MknodIn, out
 	if errno != 0 {
 		return vfs.Errno(errno)
 	}
-	return fs.created(op, dfd, name, out)
+	return fs.created(op, d, dfd, name, 0, out)
 }
 
 // Symlink makes a symlink as the caller.
@@ -123,7 +133,7 @@ func (fs *FS) Symlink(op *vfs.Op, dir vfs.Key, name, target vfs.Name, out *vfs.E
 	if errno != 0 {
 		return vfs.Errno(errno)
 	}
-	return fs.created(op, dfd, name, out)
+	return fs.created(op, d, dfd, name, 0, out)
 }
 
 // Readlink reads a symlink's target.
@@ -162,12 +172,12 @@ func (fs *FS) remove(op *vfs.Op, dir vfs.Key, name vfs.Name, flags uintptr) vfs.
 	if e != 0 {
 		return e
 	}
-	_, _, errno := unix.Syscall(unix.SYS_UNLINKAT, uintptr(dfd), uintptr(unsafe.Pointer(name.Ptr())), flags)
+	e = unlinkat(dfd, name, flags)
 	fs.changed(d, start)
-	return vfs.Errno(errno)
+	return e
 }
 
-// Rename moves a name; flags are RENAME_NOREPLACE, EXCHANGE, WHITEOUT.
+// Rename moves a name; flags are RENAME_NOREPLACE, EXCHANGE, WHITEOUT. Another host mount is not even touched: it may be a dead server's.
 func (fs *FS) Rename(op *vfs.Op, d1 vfs.Key, n1 vfs.Name, d2 vfs.Key, n2 vfs.Name, flags uint32) vfs.Errno {
 	d, dfd, start, e := fs.change(op, d1)
 	if e != 0 {
@@ -175,6 +185,9 @@ func (fs *FS) Rename(op *vfs.Op, d1 vfs.Key, n1 vfs.Name, d2 vfs.Key, n2 vfs.Nam
 	}
 	defer fs.changed(d, start)
 	t := fs.node(d2)
+	if t.mnt != d.mnt {
+		return vfs.EXDEV
+	}
 	tfd, e := fs.hold(t)
 	if e != 0 {
 		return e
@@ -193,6 +206,9 @@ func (fs *FS) Link(op *vfs.Op, k, dir vfs.Key, name vfs.Name, out *vfs.Entry) vf
 	}
 	defer fs.changed(d, start)
 	n := fs.node(k)
+	if n.mnt != d.mnt {
+		return vfs.EXDEV
+	}
 	fd, e := fs.hold(n)
 	if e != 0 {
 		return e
@@ -200,7 +216,7 @@ func (fs *FS) Link(op *vfs.Op, k, dir vfs.Key, name vfs.Name, out *vfs.Entry) vf
 	defer fs.unhold(n)
 	_, _, errno := unix.Syscall6(unix.SYS_LINKAT, uintptr(fd), uintptr(unsafe.Pointer(&emptyPath)), uintptr(dfd),
 		uintptr(unsafe.Pointer(name.Ptr())), unix.AT_EMPTY_PATH, 0)
-	if errno == unix.ENOENT && n.typ != unix.S_IFLNK { // no CAP_DAC_READ_SEARCH, or an O_TMPFILE, which only this way can name
+	if errno == unix.ENOENT { // no CAP_DAC_READ_SEARCH, or an O_TMPFILE, which only this way can name
 		var p procPath
 		at := unix.AT_FDCWD
 		_, _, errno = unix.Syscall6(unix.SYS_LINKAT, uintptr(at), uintptr(unsafe.Pointer(p.set(fd))), uintptr(dfd),

@@ -53,6 +53,10 @@ func unmarshal[T ~uint8](v *T, names []string, what string, b []byte) error {
 	return fmt.Errorf("unknown %s %q: one of %v", what, b, names)
 }
 
+// defaultFDs keeps a server of a large tree below the thousand descriptors of an ordinary process. Opening an inode again costs
+// about as much as a path lookup.
+const defaultFDs = 768
+
 // Default as a time-out means what the cache policy says.
 const Default time.Duration = -1
 
@@ -72,7 +76,7 @@ type Options struct {
 	NoDirectIO   bool // a client's O_DIRECT is ignored
 	HostIno      bool // inode numbers as they are, even if two host file systems below the root clash
 	InodeHandles Handles
-	FDBudget     int // descriptors kept for inodes; 0: a third of RLIMIT_NOFILE
+	FDBudget     int // descriptors kept for inodes that have a handle; 0: 768, or a third of RLIMIT_NOFILE if that is less
 	MaxLocks     int // locks and waiters of all clients; 0: 65536
 }
 

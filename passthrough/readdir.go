@@ -84,24 +84,30 @@ func (fs *FS) Readdir(op *vfs.Op, o vfs.Open, off uint64, plus bool, to vfs.DirS
 		}
 		b.at, b.n, b.cookie = 0, 0, off
 	}
-	for {
+	for added := 0; ; added++ {
 		if b.at >= b.n {
 			r, _, errno := unix.Syscall(unix.SYS_GETDENTS64, uintptr(f.FD), uintptr(unsafe.Pointer(&b.b)), dirBufSize)
-			if errno != 0 {
+			if errno != 0 && added == 0 {
 				return vfs.Errno(errno)
 			}
-			b.at, b.n = 0, int(r)
-			if r == 0 {
-				fs.end(d, start)
-				return 0
+			if errno != 0 || r == 0 { // what was added counts; the next call meets the error again
+				break
 			}
+			b.at, b.n = 0, int(r)
 		}
-		if !fs.addDirent(op, d, b, plus, to) {
-			fs.end(d, start)
-			return 0
+		if !fs.addDirent(op, d, b, plus, to) || added&15 == 15 && long(start) {
+			break
 		}
 	}
+	fs.end(d, start)
+	return 0
 }
+
+// listTime is how long a listing may hold up a loop, in ns: less than what vfs.Pace takes for a slow disk. The rest is the next READDIR's.
+const listTime = 120e3
+
+// long says whether a call that began at start on a loop has taken its time. 0: it need not hurry.
+func long(start int64) bool { return start != 0 && vfs.Clock()-start > listTime }
 
 // addDirent hands one entry on; false: no room, it stays for the next call.
 func (fs *FS) addDirent(op *vfs.Op, d *inode, b *dirBuf, plus bool, to vfs.DirSink) bool {
@@ -119,7 +125,7 @@ func (fs *FS) addDirent(op *vfs.Op, d *inode, b *dirBuf, plus bool, to vfs.DirSi
 	var e *vfs.Entry
 	if plus && !name.Dots() {
 		b.entry = vfs.Entry{}
-		switch fs.lookup(d, name, &b.entry) {
+		switch fs.lookup(d, name, op.Nonblock(), &b.entry) {
 		case 0:
 			e = &b.entry
 		case vfs.ENOENT: // removed meanwhile

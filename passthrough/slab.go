@@ -6,27 +6,35 @@ import (
 )
 
 const (
-	slabBits  = 9
-	slabLen   = 1 << slabBits
-	slabChunk = 1 << 17 // chunks at most: 67 million values
+	slabBits = 9 // values in a chunk
+	midBits  = 9 // chunks in a page of the directory
+	topBits  = 8 // pages of the directory: 67 million values in all
+
+	slabLen = 1 << slabBits
 )
 
 // slab maps small integers, from 1 on, to values that never move. get takes no lock. What is freed may be handed out
-// again at once: vfs calls Forget and Release only when nobody uses the value any more.
+// again at once: vfs calls Forget and Release only when nobody uses the value any more. An empty one is 2 KiB.
 type slab[T any] struct {
-	chunks [slabChunk]atomic.Pointer[[slabLen]T]
+	top [1 << topBits]atomic.Pointer[slabPage[T]]
 
 	mu   sync.Mutex
 	free []uint32 // guarded by mu
 	next uint32   // guarded by mu
 }
 
+type slabPage[T any] [1 << midBits]atomic.Pointer[[slabLen]T]
+
 // get is the value of k, or nil for a number that was never given out.
 func (s *slab[T]) get(k uint64) *T {
-	if k == 0 || k>>slabBits >= slabChunk {
+	if k == 0 || k>>(slabBits+midBits+topBits) != 0 {
 		return nil
 	}
-	c := s.chunks[k>>slabBits].Load()
+	p := s.top[k>>(slabBits+midBits)].Load()
+	if p == nil {
+		return nil
+	}
+	c := p[k>>slabBits&(1<<midBits-1)].Load()
 	if c == nil {
 		return nil
 	}
@@ -43,11 +51,15 @@ func (s *slab[T]) alloc() (uint64, *T) {
 		return k, s.get(k)
 	}
 	k := s.next + 1
-	if k>>slabBits >= slabChunk {
+	if k>>(slabBits+midBits+topBits) != 0 {
 		return 0, nil
 	}
 	s.next = k
-	if c := &s.chunks[k>>slabBits]; c.Load() == nil {
+	page := &s.top[k>>(slabBits+midBits)]
+	if page.Load() == nil {
+		page.Store(new(slabPage[T]))
+	}
+	if c := &page.Load()[k>>slabBits&(1<<midBits-1)]; c.Load() == nil {
 		c.Store(new([slabLen]T))
 	}
 	return uint64(k), s.get(uint64(k))
@@ -57,11 +69,4 @@ func (s *slab[T]) put(k uint64) {
 	s.mu.Lock()
 	s.free = append(s.free, uint32(k))
 	s.mu.Unlock()
-}
-
-// high is the highest number ever given out.
-func (s *slab[T]) high() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return uint64(s.next)
 }
