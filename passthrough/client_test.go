@@ -23,6 +23,7 @@ type client struct {
 	unique uint64
 	uid    uint32
 	gid    uint32
+	ext    []byte // extensions of the next requests
 }
 
 func newClient(t testing.TB, dir string, o Options, co vfs.Options) *client {
@@ -113,10 +114,12 @@ func (c *client) start(op abi.Opcode, node uint64, parts ...[]byte) *call {
 	for _, p := range parts {
 		h.Len += uint32(len(p))
 	}
+	h.Len, h.TotalExtlen = h.Len+uint32(len(c.ext)), uint16(len(c.ext)/8)
 	msg := append([]byte(nil), abi.Bytes(&h)...)
 	for _, p := range parts {
 		msg = append(msg, p...)
 	}
+	msg = append(msg, c.ext...)
 	k := &call{c: c, unique: c.unique, reply: make([]byte, 1<<20), done: make(chan struct{})}
 	o := c.c.NewOp(k)
 	c.ep.Enter()

@@ -123,6 +123,10 @@ func setFsetid(on bool) vfs.Errno {
 	} else {
 		d[0].effective &^= capFsetid
 	}
-	_, _, e := unix.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&d)), 0)
+	return capset(&h, &d)
+}
+
+func capset(h *capHeader, d *[2]capData) vfs.Errno {
+	_, _, e := unix.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(h)), uintptr(unsafe.Pointer(d)), 0)
 	return vfs.Errno(e)
 }
