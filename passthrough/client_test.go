@@ -107,8 +107,8 @@ func (k *call) wait() vfs.Errno {
 	return k.e
 }
 
-// start sends a request and returns when it is answered or has to wait.
-func (c *client) start(op abi.Opcode, node uint64, parts ...[]byte) *call {
+// begin gives a request to a loop.
+func (c *client) begin(op abi.Opcode, node uint64, parts ...[]byte) (*call, *vfs.Op, vfs.Verdict) {
 	c.unique += 2
 	h := abi.InHeader{Len: abi.HeaderSize, Opcode: op, Unique: c.unique, NodeID: node, UID: c.uid, GID: c.gid, PID: 77}
 	for _, p := range parts {
@@ -126,6 +126,12 @@ func (c *client) start(op abi.Opcode, node uint64, parts ...[]byte) *call {
 	c.c.LoadMessage(o, msg, k.reply)
 	v := c.c.Begin(o)
 	c.ep.Exit()
+	return k, o, v
+}
+
+// start sends a request and returns when it is answered or has to wait.
+func (c *client) start(op abi.Opcode, node uint64, parts ...[]byte) *call {
+	k, o, v := c.begin(op, node, parts...)
 	for {
 		switch v {
 		case vfs.Offload, vfs.Spawn:
