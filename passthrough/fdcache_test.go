@@ -62,22 +62,69 @@ func TestBudget(t *testing.T) {
 	})
 }
 
-// A directory that is used all the time keeps its descriptor.
+// A directory that is used all the time keeps its descriptor, but for a round of the clock in which all were used.
 func TestClockSparesTheUsed(t *testing.T) {
 	dir := tmpfs(t)
-	dirs(t, dir, 500)
+	const n, budget = 500, 16
+	dirs(t, dir, n)
 	o := Defaults()
-	o.FDBudget = 16
+	o.FDBudget = budget
 	c := newClient(t, dir, o, vfs.Options{})
-	c.getattr(c.lookup("0"))
-	n := c.inode(filepath.Join(dir, "0"))
-	fd := n.fd.Load()
-	for i := 1; i < 500; i++ {
-		if e, _ := c.fs.hold(n); e != int(fd) {
-			t.Fatalf("the descriptor in use was closed after %d others", i)
+	c.lookup("0")
+	used := c.inode(filepath.Join(dir, "0"))
+	closed := 0
+	for i := 1; i < n; i++ {
+		if used.fd.Load() < 0 {
+			closed++
 		}
-		c.fs.unhold(n)
+		if _, e := c.fs.hold(used); e != vfs.OK {
+			t.Fatal(e)
+		}
+		c.fs.unhold(used)
 		c.lookup(strconv.Itoa(i))
+	}
+	if closed > n/budget/4 { // first in, first out would close it n/budget times
+		t.Fatalf("closed %d times in %d lookups", closed, n)
+	}
+}
+
+// FORGET waits for the clock's hand: both would close the descriptor, and the second one somebody else's.
+func TestForgetMeetsHand(t *testing.T) {
+	dir := tmpfs(t)
+	dirs(t, dir, 1)
+	fs, err := New(dir, Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fs.Forget(fs.root, 1)
+	var e vfs.Entry
+	if errno := fs.lookup(fs.node(fs.root), vfs.MakeName("0"), false, &e); errno != vfs.OK {
+		t.Fatal(errno)
+	}
+	n := fs.node(e.Key)
+	fd := n.fd.Load()
+	s := fs.shard(n.hash())
+	if !n.tryLock() {
+		t.Fatal("somebody uses the directory")
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fs.Forget(e.Key, 1)
+	}()
+	eventually(t, "the last reference is given back", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return n.refs == 0
+	})
+	time.Sleep(10 * time.Millisecond) // a wrong one has had its chance; the right one waits however long
+	if n.fd.Load() != fd {
+		t.Error("FORGET took the descriptor from under the hand")
+	}
+	n.unlock()
+	<-done
+	if n.fd.Load() >= 0 {
+		t.Error("the descriptor is still there")
 	}
 }
 

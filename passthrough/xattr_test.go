@@ -51,9 +51,16 @@ func TestXattrs(t *testing.T) {
 			e    vfs.Errno
 			want string
 		}{
-			{"user.a", 0, vfs.OK, sizeOf(5)}, {"user.a", 5, vfs.OK, "value"}, {"user.a", 100, vfs.OK, "value"}, {"user.a", 4, vfs.ERANGE, ""},
-			{"user.empty", 0, vfs.OK, sizeOf(0)}, {"user.empty", 1, vfs.OK, ""}, {"user.none", 0, vfs.ENODATA, ""},
-			{"trusted.long", 3000, vfs.OK, long}, {"trusted.long", 1 << 31, vfs.OK, long}, {"none.x", 9, vfs.EOPNOTSUPP, ""},
+			{"user.a", 0, vfs.OK, sizeOf(5)},
+			{"user.a", 5, vfs.OK, "value"},
+			{"user.a", 100, vfs.OK, "value"},
+			{"user.a", 4, vfs.ERANGE, ""},
+			{"user.empty", 0, vfs.OK, sizeOf(0)},
+			{"user.empty", 1, vfs.OK, ""},
+			{"user.none", 0, vfs.ENODATA, ""},
+			{"trusted.long", 3000, vfs.OK, long},
+			{"trusted.long", 1 << 31, vfs.OK, long},
+			{"none.x", 9, vfs.EOPNOTSUPP, ""},
 		} {
 			if e, got := c.getxattr(n, x.name, x.size); e != x.e || e == vfs.OK && got != x.want {
 				t.Errorf("%s with %d bytes of room: %v, %.20q", x.name, x.size, e, got)
