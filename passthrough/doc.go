@@ -8,12 +8,13 @@
 //
 // FS is Inline: its methods run on loops and on locked threads of the engine's pool, never on plain goroutines, for
 // creating calls switch the thread's credentials. Under op.Nonblock a call runs only while the superblock's recent calls
-// were quick (vfs.Pace); network and FUSE file systems always go to the pool.
+// were quick (vfs.Pace); network and FUSE file systems always go to the pool, and so does the step onto another mount.
 //
 // # Locks
 //
-// mount table > inode shard > slab. A directory handle's mutex is held across getdents and lookups, and only tried on a
-// loop. No lock of the first three is held across a system call that can wait. Those of client locks are described at lockTable.
+// mount table > inode shard > slab. The list of cached descriptors is locked with none of them, and inside it an inode is only tried.
+// A directory handle's mutex is held across getdents and lookups, and only tried on a
+// loop. No lock of the first four is held across a system call that can wait. Those of client locks are described at lockTable.
 //
 // # Trust
 //
