@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -207,36 +208,42 @@ func TestSetgidDirectory(t *testing.T) {
 
 // A thread whose ids could not be put back says so.
 func TestTaint(t *testing.T) {
-	done := make(chan struct{})
-	go func() { // this thread ends with its goroutine
-		defer close(done)
-		runtime.LockOSThread()
-		dir := tmpfs(t)
-		if err := os.Chmod(dir, 0o777); err != nil {
-			t.Error(err)
-			return
-		}
-		c := newClient(t, dir, Defaults(), vfs.Options{})
-		op := c.c.NewOp(nil)
-		op.UID, op.GID = 1, 1
-		switched, e := c.fs.creds.as(op)
-		if !switched || e != vfs.OK || op.Tainted() {
-			t.Error(switched, e, op.Tainted())
-		}
-		h := capHeader{version: capVersion3}
-		var d [2]capData
-		if e := capset(&h, &d); e != 0 { // no right is left, as if a security module had taken it
-			t.Error(e)
-		}
-		setfs(unix.SYS_SETFSUID, 0)
-		c.fs.creds.gid = 99
-		c.fs.creds.restore(op)
-		if !op.Tainted() {
-			t.Error("a thread with another's ids is not marked")
-		}
-		c.fs.creds.gid = 0
-	}()
-	<-done
+	runtimeLock(t)
+	c := newClient(t, tmpfs(t), Defaults(), vfs.Options{})
+	before := threadIDs(t)
+	op := c.c.NewOp(nil)
+	op.UID, op.GID = 1, 1
+	switched, e := c.fs.creds.as(op)
+	if !switched || e != vfs.OK || op.Tainted() {
+		t.Error(switched, e, op.Tainted())
+	}
+	c.fs.creds.restore(op)
+	if op.Tainted() {
+		t.Error("a thread that is itself again is marked")
+	}
+	h := capHeader{version: capVersion3}
+	var old, none [2]capData
+	if _, _, e := unix.RawSyscall(unix.SYS_CAPGET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&old)), 0); e != 0 {
+		t.Fatal(e)
+	}
+	for i := range none { // as if a security module had taken the right to switch; the thread can have it back
+		none[i].permitted, none[i].inheritable = old[i].permitted, old[i].inheritable
+	}
+	if e := capset(&h, &none); e != vfs.OK {
+		t.Fatal(e)
+	}
+	c.fs.creds.gid = 99
+	c.fs.creds.restore(op)
+	c.fs.creds.gid = 0
+	if e := capset(&h, &old); e != vfs.OK {
+		t.Fatal(e)
+	}
+	if !op.Tainted() {
+		t.Error("a thread with another's ids is not marked")
+	}
+	if now := threadIDs(t); now != before {
+		t.Errorf("the test leaves its thread as\n%s\ninstead of\n%s", now, before)
+	}
 }
 
 // Without DONT_MASK the client's kernel has applied the umask; with it the host's default ACL replaces it.
