@@ -6,30 +6,77 @@ import (
 )
 
 const (
+	openExcl   = 0o200
 	openTrunc  = 0o1000
 	openAppend = 0o2000
 	copyMax    = 1 << 20 // copied at a time, so that a call stays short
 )
 
+// open counts an open file. Preconditions: mu is held.
+func (fs *FS) open(n *node, flags, openFlags uint32) vfs.Errno {
+	switch n.attr.Mode & typeMask {
+	case typeReg:
+	case typeDir:
+		return vfs.EISDIR
+	case typeLink:
+		return vfs.ELOOP
+	default: // the kernel opens special files by itself
+		return vfs.ENXIO
+	}
+	if flags&openTrunc != 0 {
+		n.dropCaps()
+		if openFlags&abi.OpenKillSuidgid != 0 {
+			n.killPriv()
+		}
+		fs.truncate(n, 0)
+		n.touch(true, true)
+	}
+	n.opens++
+	return vfs.OK
+}
+
+// Opendir opens a directory.
+func (fs *FS) Opendir(_ *vfs.Op, k vfs.Key, _ *abi.OpenIn, _ *vfs.Opened) vfs.Errno {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	n := fs.nodes[k]
+	if !n.isDir() {
+		return vfs.ENOTDIR
+	}
+	n.opens++
+	return vfs.OK
+}
+
+// Release closes a file or directory. With the last one its locks go, for a connection may end without unlocking.
+func (fs *FS) Release(f vfs.Open, _ uint32, _ uint64) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	n := fs.nodes[f.Node]
+	if n.opens--; n.opens == 0 {
+		n.locks.held = nil // who waits holds the file open: nobody does
+	}
+}
+
 // Open opens a file.
 func (fs *FS) Open(_ *vfs.Op, k vfs.Key, in *abi.OpenIn, out *vfs.Opened) vfs.Errno {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	n := fs.nodes[k]
-	if in.Flags&openTrunc != 0 {
-		fs.truncate(n, 0)
-		n.touch(true, true)
-	}
 	out.Flags = abi.FopenKeepCache | abi.FopenParallelDirectWrites
-	return vfs.OK
+	return fs.open(fs.nodes[k], in.Flags, in.OpenFlags)
 }
 
-// Create makes and opens a file.
+// Create makes and opens a file, or opens the one that is there.
 func (fs *FS) Create(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.CreateIn, e *vfs.Entry, o *vfs.Opened) vfs.Errno {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	n, errno := fs.create(op, dir, name, typeReg|in.Mode&0o7777)
+	n, errno := fs.create(op, dir, name, typeReg|in.Mode&0o7777&^in.Umask)
+	if errno == vfs.EEXIST && in.Flags&openExcl == 0 {
+		n, errno = fs.nodes[dir].names[string(name)].node, vfs.OK
+	}
 	if errno != vfs.OK {
+		return errno
+	}
+	if errno = fs.open(n, in.Flags, in.OpenFlags); errno != vfs.OK {
 		return errno
 	}
 	fs.entry(n, e)
@@ -41,12 +88,16 @@ func (fs *FS) Create(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.CreateIn, e
 func (fs *FS) Tmpfile(op *vfs.Op, dir vfs.Key, in *abi.CreateIn, e *vfs.Entry, _ *vfs.Opened) vfs.Errno {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	n := fs.alloc(typeReg | in.Mode&0o7777)
+	if !fs.nodes[dir].isDir() {
+		return vfs.ENOTDIR
+	}
+	n := fs.alloc(typeReg | in.Mode&0o7777&^in.Umask)
 	if n == nil {
 		return vfs.ENOSPC
 	}
 	fs.own(op, fs.nodes[dir], n)
 	n.attr.Nlink = 0
+	n.opens++
 	fs.entry(n, e)
 	return vfs.OK
 }
@@ -59,12 +110,21 @@ func (fs *FS) Read(op *vfs.Op, f vfs.Open, off int64, size int32, _ *abi.ReadIn)
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	n := fs.nodes[f.Node]
+	n.accessed()
 	if uint64(off) >= n.attr.Size {
 		return op.Bytes(nil), vfs.OK
 	}
 	b := op.Reply(int(min(uint64(size), n.attr.Size-uint64(off))))
 	n.read(b, off)
 	return op.Bytes(b), vfs.OK
+}
+
+// accessed sets atime to now where it says less than mtime, as relatime does.
+func (n *node) accessed() {
+	a := &n.attr
+	if a.Atime < a.Mtime || a.Atime == a.Mtime && a.AtimeNsec <= a.MtimeNsec {
+		a.Atime, a.AtimeNsec = now()
+	}
 }
 
 func (n *node) read(b []byte, off int64) {
@@ -115,6 +175,10 @@ func (fs *FS) Write(op *vfs.Op, f vfs.Open, off int64, data []byte, in *abi.Writ
 	if in.Flags&openAppend != 0 && in.WriteFlags&abi.WriteCache == 0 {
 		off = int64(n.attr.Size)
 	}
+	if off+int64(len(data)) > maxSize {
+		return vfs.Payload{}, vfs.EFBIG
+	}
+	n.dropCaps()
 	if in.WriteFlags&abi.WriteKillSuidgid != 0 {
 		n.killPriv()
 	}
@@ -127,118 +191,46 @@ func (fs *FS) Write(op *vfs.Op, f vfs.Open, off int64, data []byte, in *abi.Writ
 
 func (fs *FS) truncate(n *node, size uint64) {
 	if size < n.attr.Size {
-		fs.punch(n, int64(size), int64((n.attr.Size+pageSize-1)/pageSize*pageSize))
+		fs.punch(n, int64(size), int64((n.attr.Size+pageSize-1)/pageSize*pageSize)) // what is cut off must not come back
 	}
 	n.attr.Size = size
 }
 
 // punch makes [from, to) read as zeros and frees whole pages.
 func (fs *FS) punch(n *node, from, to int64) {
-	for i, p := range n.pages {
-		a, b := max(from, i*pageSize), min(to, (i+1)*pageSize)
-		switch {
-		case a >= b:
-		case b-a == pageSize:
-			delete(n.pages, i)
-			fs.bytes -= pageSize
-		default:
-			clear(p[a-i*pageSize : b-i*pageSize])
+	first, last := from/pageSize, (to-1)/pageSize
+	if from >= to {
+		return
+	}
+	if last-first < int64(len(n.pages)) {
+		for i := first; i <= last; i++ {
+			fs.punchPage(n, i, from, to)
 		}
+		return
 	}
-}
-
-// FALLOC_FL_*.
-const (
-	fallocKeep  = 1
-	fallocPunch = 2
-	fallocZero  = 0x10
-)
-
-// Fallocate reserves, punches or zeroes; what is reserved is not taken out of the free space.
-func (fs *FS) Fallocate(_ *vfs.Op, f vfs.Open, in *abi.FallocateIn) vfs.Errno {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	n := fs.nodes[f.Node]
-	end := in.Offset + in.Length
-	switch in.Mode &^ fallocKeep {
-	case 0:
-	case fallocPunch, fallocZero:
-		fs.punch(n, int64(in.Offset), int64(min(end, n.attr.Size)))
-	default:
-		return vfs.EOPNOTSUPP
-	}
-	if in.Mode&fallocKeep == 0 {
-		n.attr.Size = max(n.attr.Size, end)
-	}
-	n.touch(true, true)
-	return vfs.OK
-}
-
-// SEEK_*.
-const (
-	seekData = 3
-	seekHole = 4
-)
-
-// Lseek finds data and holes.
-func (fs *FS) Lseek(_ *vfs.Op, f vfs.Open, off int64, whence uint32, out *int64) vfs.Errno {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	n := fs.nodes[f.Node]
-	if whence != seekData && whence != seekHole {
-		return vfs.EINVAL
-	}
-	size := int64(n.attr.Size)
-	if off < 0 || off >= size {
-		return vfs.ENXIO
-	}
-	if whence == seekHole {
-		for off < size && n.pages[off/pageSize] != nil {
-			off = (off/pageSize + 1) * pageSize
-		}
-		*out = min(off, size)
-		return vfs.OK
-	}
-	next := size
 	for i := range n.pages {
-		if at := max(i*pageSize, off); (i+1)*pageSize > off {
-			next = min(next, at)
-		}
+		fs.punchPage(n, i, from, to)
 	}
-	if next >= size {
-		return vfs.ENXIO
-	}
-	*out = next
-	return vfs.OK
 }
 
-// CopyFileRange copies up to a megabyte.
-func (fs *FS) CopyFileRange(_ *vfs.Op, in vfs.Open, inOff int64, out vfs.Open, outOff int64, size, _ uint64, copied *uint64) vfs.Errno {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	a, b := fs.nodes[in.Node], fs.nodes[out.Node]
-	if uint64(inOff) >= a.attr.Size {
-		return vfs.OK
+// punchPage is punch for page i.
+func (fs *FS) punchPage(n *node, i, from, to int64) {
+	a, b := max(from, i*pageSize), min(to, (i+1)*pageSize)
+	p := n.pages[i]
+	switch {
+	case a >= b || p == nil:
+	case b-a == pageSize:
+		delete(n.pages, i)
+		fs.bytes -= pageSize
+	default:
+		clear(p[a-i*pageSize : b-i*pageSize])
 	}
-	size = min(size, a.attr.Size-uint64(inOff), copyMax)
-	if a == b && max(inOff, outOff) < min(inOff, outOff)+int64(size) {
-		return vfs.EINVAL
-	}
-	buf := make([]byte, size)
-	a.read(buf, inOff)
-	k := fs.write(b, buf, outOff)
-	if k == 0 && size > 0 {
-		return vfs.ENOSPC
-	}
-	*copied = uint64(k)
-	return vfs.OK
 }
 
 // Flush drops the locks of a process that closes the file.
 func (fs *FS) Flush(_ *vfs.Op, f vfs.Open, in *abi.FlushIn) vfs.Errno {
 	fs.mu.Lock()
-	n := fs.nodes[f.Node]
-	done := n.locks.drop(in.LockOwner, false)
+	done := fs.unlockAll(fs.nodes[f.Node], in.LockOwner, false)
 	fs.mu.Unlock()
 	grant(done)
 	return vfs.OK

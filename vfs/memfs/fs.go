@@ -8,6 +8,7 @@
 package memfs
 
 import (
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -18,16 +19,23 @@ import (
 
 // File types and permission bits of st_mode.
 const (
-	typeMask = 0o170000
-	typeDir  = 0o040000
-	typeReg  = 0o100000
-	typeLink = 0o120000
-	setUID   = 0o4000
-	setGID   = 0o2000
-	groupX   = 0o010
+	typeMask  = 0o170000
+	typeDir   = 0o040000
+	typeReg   = 0o100000
+	typeLink  = 0o120000
+	typeFifo  = 0o010000
+	typeChar  = 0o020000
+	typeBlock = 0o060000
+	typeSock  = 0o140000
+	setUID    = 0o4000
+	setGID    = 0o2000
+	groupX    = 0o010
 )
 
-const pageSize = 4096
+const (
+	pageSize = 4096
+	maxSize  = 1 << 62 // of a file, bytes: page arithmetic does not overflow
+)
 
 // Options limit what is kept.
 type Options struct {
@@ -42,10 +50,11 @@ type FS struct {
 	opts Options
 
 	mu    sync.Mutex
-	nodes []*node   // guarded by mu; index: key
-	free  []vfs.Key // guarded by mu
-	bytes int64     // guarded by mu; pages in use
-	live  int       // guarded by mu; nodes in use
+	nodes []*node            // guarded by mu; index: key
+	free  []vfs.Key          // guarded by mu
+	bytes int64              // guarded by mu; pages in use
+	live  int                // guarded by mu; nodes in use
+	waits map[vfs.Token]wait // guarded by mu; lock requests that are Pending
 }
 
 // node is a file, directory, symlink or special file. All of it is guarded by FS.mu.
@@ -55,18 +64,20 @@ type node struct {
 	refs   uint64 // Entries handed out and not given back
 	parent *node  // directories
 	names  map[string]*dirent
-	list   []*dirent // by seq
+	list   []*dirent // by seq; some may be removed
+	gone   int       // of list: removed
 	seq    uint64
 	target string
 	pages  map[int64]*[pageSize]byte
 	xattrs map[string][]byte
+	opens  int
 	locks  locks
 }
 
 type dirent struct {
 	seq  uint64
 	name string
-	node *node
+	node *node // nil: removed
 }
 
 // New makes an empty file system whose root belongs to the caller of New's process with mode 0755.
@@ -80,7 +91,7 @@ func New(o Options) *FS {
 	if o.TTL == 0 {
 		o.TTL = time.Second
 	}
-	fs := &FS{opts: o, nodes: make([]*node, 1)}
+	fs := &FS{opts: o, nodes: make([]*node, 1), waits: make(map[vfs.Token]wait)}
 	root := fs.alloc(typeDir | 0o755)
 	root.parent, root.attr.Nlink, root.refs = root, 2, 1
 	return fs
@@ -202,15 +213,24 @@ func (n *node) killPriv() {
 	}
 }
 
+// dropCaps takes file capabilities away, as any change of data or owner does.
+func (n *node) dropCaps() { delete(n.xattrs, "security.capability") }
+
 // Setattr changes attributes.
 func (fs *FS) Setattr(_ *vfs.Op, k vfs.Key, _ *vfs.Open, in *abi.SetattrIn, out *vfs.Stat) vfs.Errno {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	n := fs.nodes[k]
 	if in.Valid&abi.FattrSize != 0 {
-		if n.isDir() {
+		switch {
+		case n.isDir():
 			return vfs.EISDIR
+		case n.attr.Mode&typeMask != typeReg:
+			return vfs.EINVAL
+		case in.Size > maxSize:
+			return vfs.EFBIG
 		}
+		n.dropCaps()
 		if in.Valid&abi.FattrKillSuidgid != 0 {
 			n.killPriv()
 		}
@@ -219,6 +239,7 @@ func (fs *FS) Setattr(_ *vfs.Op, k vfs.Key, _ *vfs.Open, in *abi.SetattrIn, out 
 	}
 	if in.Valid&(abi.FattrUID|abi.FattrGID) != 0 {
 		n.killPriv()
+		n.dropCaps()
 	}
 	if in.Valid&abi.FattrUID != 0 {
 		n.attr.UID = in.UID
@@ -240,7 +261,9 @@ func (fs *FS) Setattr(_ *vfs.Op, k vfs.Key, _ *vfs.Open, in *abi.SetattrIn, out 
 			n.attr.Mtime, n.attr.MtimeNsec = s, ns
 		}
 	}
-	n.touch(false, true)
+	if n.touch(false, true); in.Valid&abi.FattrCtime != 0 {
+		n.attr.Ctime, n.attr.CtimeNsec = in.Ctime, in.CtimeNsec
+	}
 	fs.stat(n, out)
 	return vfs.OK
 }
@@ -272,7 +295,10 @@ func (n *node) add(name string, child *node) {
 
 func (n *node) remove(d *dirent) {
 	delete(n.names, d.name)
-	i := n.find(d.seq - 1)
-	n.list = append(n.list[:i], n.list[i+1:]...)
+	d.node = nil
+	if n.gone++; n.gone > len(n.names) { // now and then, so that one removal does not move a long list
+		n.list = slices.DeleteFunc(n.list, func(d *dirent) bool { return d.node == nil })
+		n.gone = 0
+	}
 	n.touch(true, true)
 }

@@ -1,6 +1,8 @@
 package memfs
 
 import (
+	"slices"
+
 	"github.com/fastfsd/fastfsd/abi"
 	"github.com/fastfsd/fastfsd/vfs"
 )
@@ -12,7 +14,10 @@ const (
 	unlock
 )
 
-// locks are the locks of one node, of both kinds, and those who wait, oldest first.
+// maxLocks are the locks that one node keeps.
+const maxLocks = 1 << 14
+
+// locks are the locks of one node, of both kinds, and those who wait, oldest first. Guarded by FS.mu.
 type locks struct {
 	held    []vfs.Lock
 	waiting []waiter
@@ -21,6 +26,12 @@ type locks struct {
 type waiter struct {
 	lock  vfs.Lock
 	token vfs.Token
+}
+
+// wait is what a Pending request waits for.
+type wait struct {
+	node *node
+	lock vfs.Lock
 }
 
 // answer is a late answer that is given without FS.mu: Complete may send it at once.
@@ -35,12 +46,16 @@ func grant(as []answer) {
 	}
 }
 
+// blocks says whether l cannot be had beside h.
+func blocks(h, l *vfs.Lock) bool {
+	return h.Owner != l.Owner && h.Flock == l.Flock && h.Start <= l.End && l.Start <= h.End &&
+		(h.Type == writeLock || l.Type == writeLock)
+}
+
 // conflict is the first lock that l cannot have beside it.
 func (s *locks) conflict(l *vfs.Lock) *vfs.Lock {
 	for i := range s.held {
-		h := &s.held[i]
-		if h.Owner != l.Owner && h.Flock == l.Flock && h.Start <= l.End && l.Start <= h.End &&
-			(h.Type == writeLock || l.Type == writeLock) {
+		if h := &s.held[i]; blocks(h, l) {
 			return h
 		}
 	}
@@ -72,8 +87,8 @@ func (s *locks) set(l *vfs.Lock) {
 	s.held = out
 }
 
-// wake gives waiters what they can have now.
-func (s *locks) wake() []answer {
+// wake gives waiters what they can have now. Preconditions: mu is held.
+func (fs *FS) wake(s *locks) []answer {
 	var done []answer
 	rest := s.waiting[:0]
 	for _, w := range s.waiting {
@@ -82,19 +97,21 @@ func (s *locks) wake() []answer {
 			continue
 		}
 		s.set(&w.lock)
+		delete(fs.waits, w.token)
 		done = append(done, answer{w.token, vfs.OK})
 	}
 	s.waiting = rest
 	return done
 }
 
-// drop takes all locks of one kind away from an owner.
-func (s *locks) drop(owner uint64, flock bool) []answer {
+// unlockAll takes all locks of one kind away from an owner. Preconditions: mu is held.
+func (fs *FS) unlockAll(n *node, owner uint64, flock bool) []answer {
+	s := &n.locks
 	if len(s.held) == 0 {
 		return nil
 	}
 	s.set(&vfs.Lock{Owner: owner, Flock: flock, FileLock: abi.FileLock{End: ^uint64(0), Type: unlock}})
-	return s.wake()
+	return fs.wake(s)
 }
 
 // Getlk finds a lock that is in the way.
@@ -112,42 +129,82 @@ func (fs *FS) Getlk(_ *vfs.Op, f vfs.Open, lk *vfs.Lock) vfs.Errno {
 // Setlk sets a lock; with wait it is Pending until it can be had.
 func (fs *FS) Setlk(op *vfs.Op, f vfs.Open, lk *vfs.Lock, wait bool) vfs.Errno {
 	fs.mu.Lock()
-	s := &fs.nodes[f.Node].locks
-	if lk.Type != unlock {
-		if s.conflict(lk) != nil {
-			defer fs.mu.Unlock()
-			if !wait {
-				return vfs.EAGAIN
-			}
-			s.waiting = append(s.waiting, waiter{*lk, op.Token()})
-			return vfs.Pending
-		}
-	}
-	s.set(lk)
-	done := s.wake()
+	done, e := fs.setlk(op, fs.nodes[f.Node], lk, wait)
 	fs.mu.Unlock()
 	grant(done)
-	return vfs.OK
+	return e
+}
+
+// setlk is Setlk up to the answers that it gives to others. Preconditions: mu is held.
+func (fs *FS) setlk(op *vfs.Op, n *node, lk *vfs.Lock, block bool) (done []answer, e vfs.Errno) {
+	s := &n.locks
+	switch {
+	case lk.Type == unlock:
+	case s.conflict(lk) == nil:
+		if len(s.held) >= maxLocks {
+			return nil, vfs.ENOLCK
+		}
+	case !block:
+		return nil, vfs.EAGAIN
+	case !lk.Flock && fs.deadlock(n, lk):
+		return nil, vfs.EDEADLK
+	default:
+		if lk.Flock { // flock(2) gives the old lock up before it waits for the new one, or two could wait for each other
+			done = fs.unlockAll(n, lk.Owner, true)
+		}
+		t := op.Token()
+		s.waiting = append(s.waiting, waiter{*lk, t})
+		fs.waits[t] = wait{n, *lk}
+		return done, vfs.Pending
+	}
+	s.set(lk)
+	return fs.wake(s), vfs.OK
+}
+
+// deadlock says whether someone who is in lk's way waits for lk's owner, if over others. Preconditions: mu is held.
+func (fs *FS) deadlock(n *node, lk *vfs.Lock) bool {
+	seen := map[uint64]bool{}
+	next := n.locks.blockers(nil, lk)
+	for len(next) > 0 {
+		owner := next[len(next)-1]
+		next = next[:len(next)-1]
+		if owner == lk.Owner {
+			return true
+		}
+		if seen[owner] {
+			continue
+		}
+		seen[owner] = true
+		for _, w := range fs.waits {
+			if w.lock.Owner == owner && !w.lock.Flock {
+				next = w.node.locks.blockers(next, &w.lock)
+			}
+		}
+	}
+	return false
+}
+
+// blockers appends the owners of the locks that l cannot have beside it.
+func (s *locks) blockers(to []uint64, l *vfs.Lock) []uint64 {
+	for i := range s.held {
+		if h := &s.held[i]; blocks(h, l) {
+			to = append(to, h.Owner)
+		}
+	}
+	return to
 }
 
 // Cancel ends a wait with EINTR.
 func (fs *FS) Cancel(t vfs.Token) {
 	fs.mu.Lock()
-	found := false
-	for _, n := range fs.nodes {
-		if n == nil {
-			continue
-		}
-		for i, w := range n.locks.waiting {
-			if w.token == t {
-				n.locks.waiting = append(n.locks.waiting[:i], n.locks.waiting[i+1:]...)
-				found = true
-				break
-			}
-		}
+	w, waits := fs.waits[t]
+	if waits {
+		delete(fs.waits, t)
+		s := &w.node.locks
+		s.waiting = slices.DeleteFunc(s.waiting, func(w waiter) bool { return w.token == t })
 	}
 	fs.mu.Unlock()
-	if found {
+	if waits {
 		t.Complete(vfs.EINTR, 0)
 	}
 }
@@ -155,7 +212,7 @@ func (fs *FS) Cancel(t vfs.Token) {
 // Unflock drops the flock of an open file that is closed.
 func (fs *FS) Unflock(f vfs.Open, owner uint64) {
 	fs.mu.Lock()
-	done := fs.nodes[f.Node].locks.drop(owner, true)
+	done := fs.unlockAll(fs.nodes[f.Node], owner, true)
 	fs.mu.Unlock()
 	grant(done)
 }

@@ -66,14 +66,16 @@ func (fs *FS) own(op *vfs.Op, d, n *node) {
 func (fs *FS) Mknod(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.MknodIn, out *vfs.Entry) vfs.Errno {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	mode := in.Mode
+	mode := in.Mode & (typeMask | 0o7777)
 	if mode&typeMask == 0 {
 		mode |= typeReg
 	}
-	if t := mode & typeMask; t == typeDir || t == typeLink {
+	switch mode & typeMask {
+	case typeReg, typeFifo, typeChar, typeBlock, typeSock:
+	default:
 		return vfs.EINVAL
 	}
-	n, e := fs.create(op, dir, name, mode)
+	n, e := fs.create(op, dir, name, mode&^(in.Umask&0o777))
 	if e != vfs.OK {
 		return e
 	}
@@ -86,7 +88,7 @@ func (fs *FS) Mknod(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.MknodIn, out
 func (fs *FS) Mkdir(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.MkdirIn, out *vfs.Entry) vfs.Errno {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	n, e := fs.create(op, dir, name, typeDir|in.Mode&0o7777)
+	n, e := fs.create(op, dir, name, typeDir|in.Mode&0o7777&^in.Umask)
 	if e == vfs.OK {
 		fs.entry(n, out)
 	}
@@ -175,15 +177,16 @@ func (fs *FS) Rmdir(_ *vfs.Op, dir vfs.Key, name vfs.Name) vfs.Errno {
 
 // unlink takes an entry and its link away. Preconditions: mu is held; a directory is empty.
 func (fs *FS) unlink(d *node, e *dirent) {
+	n := e.node
 	d.remove(e)
-	if e.node.isDir() {
-		e.node.attr.Nlink = 0
+	if n.isDir() {
+		n.attr.Nlink = 0
 		d.attr.Nlink--
 	} else {
-		e.node.attr.Nlink--
+		n.attr.Nlink--
 	}
-	e.node.touch(false, true)
-	fs.drop(e.node)
+	n.touch(false, true)
+	fs.drop(n)
 }
 
 // Flags of RENAME2.
@@ -197,12 +200,15 @@ func (fs *FS) Rename(_ *vfs.Op, k1 vfs.Key, n1 vfs.Name, k2 vfs.Key, n2 vfs.Name
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	d1, d2 := fs.nodes[k1], fs.nodes[k2]
-	if flags&^(noReplace|exchange) != 0 {
+	if flags&^(noReplace|exchange) != 0 { // no whiteouts
 		return vfs.EINVAL
+	}
+	if !d1.isDir() || !d2.isDir() {
+		return vfs.ENOTDIR
 	}
 	from, to := d1.names[string(n1)], d2.names[string(n2)]
 	switch {
-	case from == nil || !d2.isDir() || d2.attr.Nlink == 0:
+	case from == nil || d2.attr.Nlink == 0:
 		return vfs.ENOENT
 	case from.node.isDir() && d2.below(from.node):
 		return vfs.EINVAL
@@ -223,10 +229,11 @@ func (fs *FS) Rename(_ *vfs.Op, k1 vfs.Key, n1 vfs.Name, k2 vfs.Key, n2 vfs.Name
 	if to != nil {
 		fs.unlink(d2, to)
 	}
+	n := from.node
 	d1.remove(from)
-	d2.add(string(n2), from.node)
-	move(from.node, d1, d2)
-	from.node.touch(false, true)
+	d2.add(string(n2), n)
+	move(n, d1, d2)
+	n.touch(false, true)
 	return vfs.OK
 }
 
@@ -269,31 +276,57 @@ func (n *node) below(top *node) bool {
 
 // Readdir lists from a cookie on.
 func (fs *FS) Readdir(op *vfs.Op, o vfs.Open, off uint64, plus bool, to vfs.DirSink) vfs.Errno {
+	ino, parent, e := fs.dots(o.Node)
+	if e != vfs.OK {
+		return e
+	}
+	if off < cookieDot && !to.Add(op, op.TempName("."), cookieDot, ino, typeDir>>12, nil) {
+		return vfs.OK
+	}
+	if off < cookieDotDot && !to.Add(op, op.TempName(".."), cookieDotDot, parent, typeDir>>12, nil) {
+		return vfs.OK
+	}
+	var out *vfs.Entry
+	if plus {
+		out = op.Scratch()
+		defer op.Unscratch()
+	}
+	off = max(off, cookieFirst)
+	for {
+		name, seq, attr, ok := fs.next(op, o.Node, off, out)
+		if !ok || !to.Add(op, name, seq, attr.Ino, attr.Mode>>12, out) {
+			return vfs.OK
+		}
+		off = seq
+	}
+}
+
+// dots are the inode numbers of "." and "..".
+func (fs *FS) dots(k vfs.Key) (ino, parent uint64, e vfs.Errno) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	d := fs.nodes[o.Node]
-	if off < cookieDot && !to.Add(op, op.TempName("."), cookieDot, d.attr.Ino, typeDir>>12, nil) {
-		return vfs.OK
+	d := fs.nodes[k]
+	if !d.isDir() {
+		return 0, 0, vfs.ENOTDIR
 	}
-	if off < cookieDotDot && !to.Add(op, op.TempName(".."), cookieDotDot, d.parent.attr.Ino, typeDir>>12, nil) {
-		return vfs.OK
-	}
-	for _, e := range d.list[d.find(max(off, cookieFirst)):] {
-		if !to.Room(len(e.name)) {
-			break
+	return d.attr.Ino, d.parent.attr.Ino, vfs.OK
+}
+
+// next hands the entry behind a cookie out, unless out is nil. It is given to the sink without the lock, for a sink may give it
+// back at once.
+func (fs *FS) next(op *vfs.Op, k vfs.Key, off uint64, out *vfs.Entry) (vfs.Name, uint64, abi.Attr, bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	d := fs.nodes[k]
+	for _, e := range d.list[d.find(off):] {
+		if e.node == nil {
+			continue
 		}
-		var out *vfs.Entry
-		if plus {
-			out = op.Scratch()
+		if out != nil {
+			*out = vfs.Entry{}
 			fs.entry(e.node, out)
 		}
-		ok := to.Add(op, op.TempName(e.name), e.seq, e.node.attr.Ino, e.node.attr.Mode>>12, out)
-		if plus {
-			op.Unscratch()
-		}
-		if !ok {
-			break
-		}
+		return op.TempName(e.name), e.seq, e.node.attr, true
 	}
-	return vfs.OK
+	return nil, 0, abi.Attr{}, false
 }

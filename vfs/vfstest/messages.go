@@ -26,6 +26,8 @@ func Messages(t *testing.T, newConn func(t testing.TB) *vfs.Conn) {
 		{"arguments", hostileArguments},
 		{"attributes", hostileXattrs},
 		{"extensions", hostileExtensions},
+		{"nodes", hostileNodes},
+		{"waits", hostileWaits},
 		{"every opcode", everyOpcode},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -43,6 +45,7 @@ func Messages(t *testing.T, newConn func(t testing.TB) *vfs.Conn) {
 			}
 		})
 	}
+	t.Run("end while blocked", func(t *testing.T) { endWhileBlocked(t, newConn(t)) })
 	t.Run("INIT", func(t *testing.T) { hostileInit(t, newConn) })
 }
 
@@ -166,7 +169,9 @@ func hostileNames(t *testing.T, p *Peer) {
 		e, _ = p.Send(abi.OpRename2, abi.RootID, abi.Bytes(&abi.Rename2In{NewDir: 1}), CString("f"), CString(name))
 		wantErr(t, "RENAME2", e, want...)
 	}
-	e, _ := p.Send(abi.OpLookup, abi.RootID, []byte("no end"))
+	e, _ := p.Send(abi.OpUnlink, abi.RootID, []byte("a\x00b\x00"))
+	wantErr(t, "bytes behind the NUL", e, vfs.ENOENT)
+	e, _ = p.Send(abi.OpLookup, abi.RootID, []byte("no end"))
 	wantErr(t, "a name without NUL", e, vfs.EINVAL)
 	e, _ = p.Send(abi.OpRename, abi.RootID, abi.Bytes(&abi.RenameIn{NewDir: 1}), CString("one"))
 	wantErr(t, "a missing second name", e, vfs.EINVAL)

@@ -51,6 +51,19 @@ func (p *Peer) SendHeader(h abi.InHeader, parts ...[]byte) (vfs.Errno, []byte) {
 	return p.raw(msg, h.Unique)
 }
 
+// Go is Send for a request that may wait: its answer comes through the channel, and unique names it for INTERRUPT.
+func (p *Peer) Go(op abi.Opcode, node uint64, parts ...[]byte) (unique uint64, answer <-chan vfs.Errno) {
+	p.unique += 2
+	q := &Peer{T: p.T, C: p.C, out: make([]byte, 4096)}
+	h := abi.InHeader{Opcode: op, NodeID: node, Unique: p.unique}
+	c := make(chan vfs.Errno, 1)
+	go func() {
+		e, _ := q.SendHeader(h, parts...)
+		c <- e
+	}()
+	return h.Unique, c
+}
+
 func (p *Peer) raw(msg []byte, unique uint64) (vfs.Errno, []byte) {
 	p.T.Helper()
 	n := p.C.HandleMessage(msg, p.out)
