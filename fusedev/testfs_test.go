@@ -17,6 +17,7 @@ type testFS struct {
 	inline  bool
 	regular bool          // the root is the first file
 	hang    chan struct{} // READ of "hang" returns when it is closed
+	hanging atomic.Int64  // READs that wait for it, and that did
 	reads   atomic.Int64
 	forgets atomic.Int64
 }
@@ -56,6 +57,7 @@ func (t *testFS) Read(op *vfs.Op, f vfs.Open, off int64, n int32, _ *abi.ReadIn)
 		if op.Nonblock() {
 			return vfs.Payload{}, vfs.WouldBlock
 		}
+		t.hanging.Add(1)
 		<-t.hang
 	}
 	t.reads.Add(1)

@@ -1,42 +1,55 @@
-//go:build linux && held
+//go:build linux
 
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// TestMountType goes the way of fstab: mount(8), its helper mount.fuse3, a shell, fastfsd in the background.
-func TestMountType(t *testing.T) {
+// TestFstab goes the whole way: a line of fstab, mount(8), its helper mount.fuse3, a shell that looks for fastfsd, fastfsd in the
+// background. It has a mount namespace with a /usr/local/bin of its own, for mount(8) does not hand PATH on.
+func TestFstab(t *testing.T) {
 	p := newPlace(t)
-	p.wrapper(t)
-	cmd := exec.Command("mount", "-t", "fuse.fastfsd", p.src, p.mnt, "-o", "ro,noatime,x-test=1,nofail,pid-file="+p.dir+"/pid")
-	cmd.Env = append(os.Environ(), "PATH="+p.dir+":"+os.Getenv("PATH"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	bin, pid := p.dir+"/bin", p.dir+"/pid"
+	line := fmt.Sprintf("%s %s fuse.fastfsd ro,noatime,noauto,x-test=1,_netdev,nofail,pid-file=%s 0 0\n", p.src, p.mnt, pid)
+	wrapper := fmt.Sprintf("#!/bin/sh\n%s=1 exec %s \"$@\"\n", asProgram, p.exe)
+	for _, err := range []error{
+		os.Mkdir(bin, 0o755), os.WriteFile(bin+"/fastfsd", []byte(wrapper), 0o755), os.WriteFile(p.dir+"/fstab", []byte(line), 0o644),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	wantGreeting(t, p.mnt)
-	var st unix.Statfs_t
-	if err := unix.Statfs(p.mnt, &st); err != nil || st.Flags&unix.ST_RDONLY == 0 || st.Flags&unix.ST_NOATIME == 0 {
-		t.Errorf("flags %#x, %v", st.Flags, err)
+	script := strings.NewReplacer("DIR", p.dir, "MNT", p.mnt).Replace(`set -e
+		mount --bind DIR/bin /usr/local/bin
+		mount -T DIR/fstab MNT
+		cat MNT/hello
+		grep " MNT fuse.fastfsd ro,.*noatime" /proc/mounts >&2
+		umount MNT`)
+	cmd := exec.Command("sh", "-c", script)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil || string(out) != greeting {
+		t.Fatalf("%q, %v: %s", out, err, errs.String())
 	}
-	if out, err := exec.Command("umount", p.mnt).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	for i := 0; ; i++ { // the daemon removes it at its end
+		if _, err := os.Stat(pid); errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		if i > 6000 {
+			t.Fatal("the daemon is still there a minute after the unmount")
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
-}
-
-// wrapper is a program called fastfsd that is this one.
-func (p place) wrapper(t *testing.T) string {
-	t.Helper()
-	path := p.dir + "/fastfsd"
-	script := fmt.Sprintf("#!/bin/sh\n%s=1 exec %s \"$@\"\n", asProgram, p.exe)
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
