@@ -35,7 +35,7 @@ func Messages(t *testing.T, newConn func(t testing.TB) *vfs.Conn) {
 			nodes, handles := p.C.Live()
 			c.run(t, p)
 			p.alive()
-			if n, h := p.C.Live(); n != nodes || h != handles {
+			if n, h := p.Live(nodes, handles); n != nodes || h != handles {
 				t.Errorf("%d nodes and %d handles are left, %d and %d before", n, h, nodes, handles)
 			}
 			p.C.Shutdown()

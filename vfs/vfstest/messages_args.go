@@ -223,7 +223,7 @@ func hostileInit(t *testing.T, newConn func(t testing.TB) *vfs.Conn) {
 	wantErr(t, "a second INIT", e, vfs.OK)
 	e, _ = p.Send(abi.OpGetattr, node, make([]byte, 16))
 	wantErr(t, "a node of before the second INIT", e, vfs.ESTALE)
-	if n, h := p.C.Live(); n != 1 || h != 0 {
+	if n, h := p.Live(1, 0); n != 1 || h != 0 {
 		t.Errorf("%d nodes and %d handles after a second INIT", n, h)
 	}
 }

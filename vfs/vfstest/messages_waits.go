@@ -8,6 +8,7 @@ import (
 	"github.com/fastfsd/fastfsd/vfs"
 )
 
+// answerLimit is when a test gives up; no good run comes near it.
 const answerLimit = 60 * time.Second
 
 // answered waits for the answer of a request sent by Go.
