@@ -13,6 +13,7 @@ type Attr struct {
 	Size                int64
 	Ino                 uint64 // 0: the file system gives a number, which changes when the kernel forgets the node
 	Nlink               uint32 // 0: 1
+	Unlinked            bool   // no name is left, only open files: no links at all
 	UID, GID            uint32
 	Rdev                uint32
 	Atime, Mtime, Ctime time.Time // zero: when the file system was made
@@ -105,6 +106,9 @@ func (a *Attr) wire(key uint64, made time.Time) abi.Attr {
 	w := abi.Attr{
 		Ino: a.Ino, Size: uint64(max(a.Size, 0)), Mode: unixMode(a.Mode), Nlink: max(a.Nlink, 1), UID: a.UID, GID: a.GID,
 		Rdev: a.Rdev, Blksize: block, Blocks: (uint64(max(a.Size, 0)) + block - 1) / block * (block / 512),
+	}
+	if a.Unlinked {
+		w.Nlink = 0
 	}
 	if w.Ino == 0 {
 		w.Ino = key

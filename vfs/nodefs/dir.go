@@ -60,9 +60,7 @@ func (d *Dir) Getattr(ctx context.Context) (Attr, error) {
 	a, err := d.Meta.Getattr(ctx)
 	tree.RLock()
 	defer tree.RUnlock()
-	if a.Nlink = uint32(2 + d.subs); d.dead {
-		a.Nlink = 0
-	}
+	a.Nlink, a.Unlinked = uint32(2+d.subs), d.dead
 	return a, err
 }
 

@@ -43,7 +43,9 @@ func (m *Meta) Init(mode fs.FileMode) {
 func (m *Meta) Getattr(context.Context) (Attr, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.attr, nil
+	a := m.attr
+	a.Unlinked = a.Nlink == 0
+	return a, nil
 }
 
 // Setattr changes everything but the size.
