@@ -28,3 +28,21 @@ func TestNative(t *testing.T) {
 		return dir
 	}})
 }
+
+// TestNativeReadOnly: the same of the suite for what cannot be written.
+func TestNativeReadOnly(t *testing.T) {
+	Run(t, Config{ReadOnly: true, Mount: func(t testing.TB) string {
+		dir := t.TempDir()
+		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64m,mode=0755"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+		if err := os.CopyFS(dir, Tree()); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}})
+}

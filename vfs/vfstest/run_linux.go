@@ -14,6 +14,9 @@ type Config struct {
 	// takes the mount down.
 	Mount func(t testing.TB) string
 
+	// ReadOnly: Mount gives the files of Tree instead, and nothing may be changed. The other switches do not count.
+	ReadOnly bool
+
 	NoLocks     bool // POSIX locks and flock are the kernel's own or missing
 	NoXattr     bool
 	NoMknod     bool
@@ -36,7 +39,13 @@ type testCase struct {
 // Run runs all cases as subtests, one after another.
 func Run(t *testing.T, c Config) {
 	root := c.Mount(t)
-	for _, group := range [][]testCase{nameCases, fileCases, attrCases, lockCases} {
+	if c.ReadOnly {
+		for _, tc := range readOnlyCases {
+			t.Run(tc.name, func(t *testing.T) { tc.run(t, root) })
+		}
+		return
+	}
+	for _, group := range [][]testCase{nameCases, changeCases, fileCases, rangeCases, attrCases, lockCases} {
 		for _, tc := range group {
 			if tc.lack != nil && tc.lack(&c) {
 				continue
