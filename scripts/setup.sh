@@ -22,7 +22,7 @@ check_go() {
 
 packages() {
 	local p="attr ca-certificates fuse3 git"
-	[ "$purpose" = demo ] || p+=" acl e2fsprogs fio gcc libacl1-dev libc6-dev"
+	[ "$purpose" = demo ] || p+=" acl e2fsprogs fio gcc libacl1-dev libc6-dev python3"
 	[ "$purpose" != stress ] || p+=" bc bonnie++ dbench perl postmark stress-ng"
 	# shellcheck disable=SC2086
 	install_packages $p

@@ -17,7 +17,9 @@ import (
 	"github.com/fastfsd/fastfsd/engine"
 	"github.com/fastfsd/fastfsd/fusedev"
 	"github.com/fastfsd/fastfsd/internal/testmount"
+	"github.com/fastfsd/fastfsd/vfs/iofs"
 	"github.com/fastfsd/fastfsd/vfs/memfs"
+	"github.com/fastfsd/fastfsd/vfs/nodefs"
 	"github.com/fastfsd/fastfsd/vfs/vfstest"
 )
 
@@ -32,6 +34,8 @@ const (
 
 // backends are what can be served.
 var backends = map[string]func() any{
+	"iofs":   func() any { return iofs.New(vfstest.Tree()) },
+	"nodefs": func() any { return nodefs.New(nodefs.NewDir(), nodefs.Options{TTL: time.Second}) },
 	"memfs": func() any {
 		fs := memfs.New(memfs.Options{})
 		fs.SetRoot(0, 0, 0o755)
@@ -140,6 +144,24 @@ func TestMemfs(t *testing.T) {
 	for _, transport := range transports {
 		t.Run(transport, func(t *testing.T) {
 			vfstest.Run(t, vfstest.Config{Mount: func(testing.TB) string { return start(t, "memfs", transport) }})
+		})
+	}
+}
+
+// TestNodefs: the tree of Go objects, which has no holes, reservations or nameless files.
+func TestNodefs(t *testing.T) {
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			vfstest.Run(t, vfstest.Config{Mount: func(testing.TB) string { return start(t, "nodefs", transport) }, NoHoles: true, NoFallocate: true, NoTmpfile: true})
+		})
+	}
+}
+
+// TestIofs: an io/fs.FS, read-only.
+func TestIofs(t *testing.T) {
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			vfstest.Run(t, vfstest.Config{ReadOnly: true, Mount: func(testing.TB) string { return start(t, "iofs", transport) }})
 		})
 	}
 }
