@@ -82,9 +82,6 @@ func (fs *FS) openHandle(n *inode, flags int) (int, vfs.Errno) {
 			fd, e = h.open(m.fd, flags)
 		}
 	}
-	if e == vfs.ESTALE { // the host has removed the file meanwhile
-		e = vfs.ENOENT
-	}
 	return fd, full(e)
 }
 

@@ -14,7 +14,6 @@ import (
 
 // posixtestWrong are tests that no file system passes.
 var posixtestWrong = map[string]string{
-	"OpenSymlinkRace":     "its names change their kind a thousand times a second, and now and then an open of a removed file fails otherwise than the test allows",
 	"FcntlFlockLocksFile": "it wants two descriptors of one process to exclude each other by F_SETLK, and POSIX locks belong to the process",
 }
 

@@ -21,6 +21,7 @@ var nameCases = []testCase{
 	{"one name, many creators", nil, testCreateRace},
 	{"mkdir and rmdir", nil, testDirs},
 	{"rename", nil, testRename},
+	{"a name that is replaced is never missing", nil, testReplaced},
 	{"rename of directories", nil, testRenameDirs},
 	{"rename flags", func(c *Config) bool { return c.NoExchange }, testRenameFlags},
 	{"hard links", func(c *Config) bool { return c.NoLink }, testLinks},
@@ -128,6 +129,36 @@ func testRename(t *testing.T, dir string) {
 		write(t, tmp, fmt.Sprint(i))
 		must(t, os.Rename(tmp, b))
 		read(t, b, fmt.Sprint(i))
+	}
+}
+
+// testReplaced: programs replace a file by a rename so that readers always find the old one or the new one.
+func testReplaced(t *testing.T, dir string) {
+	const rounds = 400
+	p, tmp := filepath.Join(dir, "f"), filepath.Join(dir, "tmp")
+	write(t, p, "x")
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			if b, err := os.ReadFile(p); err != nil || string(b) != "x" {
+				done <- fmt.Errorf("%q, %w", b, err)
+				return
+			}
+		}
+	}()
+	for range rounds {
+		write(t, tmp, "x")
+		must(t, os.Rename(tmp, p))
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Error("a reader while the file is replaced:", err)
 	}
 }
 
