@@ -9,14 +9,14 @@ import (
 
 var transports = []string{"uring", "classic", "blocking"}
 
-// TestPassthrough: all that a local file system does, over every transport and cache policy that changes what is asked. Not with
-// --writeback: appends by many to a new file lose lines there now and then.
+// TestPassthrough: all that a local file system does, over every transport and cache policy that changes what is asked.
 func TestPassthrough(t *testing.T) {
 	variants := map[string][]string{
 		"default":   nil,
 		"nocache":   {"--cache", "never"},
 		"always":    {"--cache", "always"},
 		"nohandles": {"--inode-file-handles", "never"},
+		"writeback": {"--writeback"},
 	}
 	for _, transport := range transports {
 		for name, args := range variants {

@@ -102,11 +102,13 @@ func testAppend(t *testing.T, dir string) {
 				t.Error(err)
 				return
 			}
-			defer f.Close()
 			for i := range lines {
 				if _, err := fmt.Fprintf(f, "%d-%d\n", w, i); err != nil {
 					t.Error(err)
 				}
+			}
+			if err := f.Close(); err != nil { // where a delayed write's error comes out
+				t.Errorf("close by writer %d: %v", w, err)
 			}
 		}()
 	}
@@ -114,7 +116,7 @@ func testAppend(t *testing.T, dir string) {
 	b, err := os.ReadFile(p)
 	must(t, err)
 	if n := strings.Count(string(b), "\n"); n != writers*lines {
-		t.Errorf("%d of %d lines", n, writers*lines)
+		t.Errorf("%d of %d lines in %d bytes, %d of them zero", n, writers*lines, len(b), bytes.Count(b, []byte{0}))
 	}
 	for w := range writers {
 		for i := range lines {
@@ -353,7 +355,11 @@ func testParallel(t *testing.T, dir string) {
 				t.Error(err)
 				return
 			}
-			defer f.Close()
+			defer func() {
+				if err := f.Close(); err != nil {
+					t.Errorf("close by worker %d: %v", w, err)
+				}
+			}()
 			data := bytes.Repeat([]byte{byte(w + 1)}, 64<<10)
 			got := make([]byte, len(data))
 			for off := int64(0); off < size; off += int64(len(data)) {
