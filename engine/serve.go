@@ -108,6 +108,7 @@ func (e *Engine) finish(s *Slot) (tainted bool) {
 	}()
 	c, v := s.client.conn, vfs.IO
 	if s.job == jobRun {
+		s.moved = 0
 		v = c.Run(s.Op)
 		if v == vfs.Parked {
 			return false

@@ -1,4 +1,4 @@
-//go:build linux && held
+//go:build linux
 
 package fusedev
 
@@ -216,14 +216,20 @@ func promptly(t *testing.T, what string, d time.Duration, done <-chan error) err
 	}
 }
 
-// mountBusy mounts fs; the test's end aborts whatever still waits.
+// mountBusy mounts fs; the test's end aborts whatever still waits, and so does the time: a process that waits for a mount
+// which it serves itself cannot even be killed.
 func mountBusy(t *testing.T, e *engine.Engine, fs *busyFS, o Options) *Server {
 	t.Helper()
 	s, err := Mount(e, fs, mountPoint(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	late := time.AfterFunc(4*busyDeadline, func() {
+		t.Error("the mount hangs")
+		s.Abort()
+	})
 	t.Cleanup(func() {
+		late.Stop()
 		s.Detach()
 		s.Abort()
 		if err := s.Close(); err != nil && t.Failed() {

@@ -24,8 +24,9 @@ type uringQueue struct {
 	mem     [][]byte      // what they lie in
 	ready   int           // entries that the kernel has in hand for requests to come
 	live    int           // entries that have not ended
-	failed  unix.Errno    // why one could not be registered
-	quit    bool          // stop was called
+	dry     dryness
+	failed  unix.Errno // why one could not be registered
+	quit    bool       // stop was called
 }
 
 // uringEntry is one place for a request: the kernel's until a completion brings a request, ours until the commit.
@@ -89,16 +90,13 @@ func (q *uringQueue) add(l *engine.Loop, n int) error {
 	return nil
 }
 
-// spare keeps the kernel supplied with entries. It must be done long before there are none: a request that found none
-// waits until another one is committed, whatever is registered meanwhile, and ready counts what the kernel had used up
-// already when this batch began.
+// spare keeps the kernel supplied with entries, long before there are none: ready counts also those that the kernel has
+// used up since this batch began.
 func (q *uringQueue) spare(l *engine.Loop) {
-	if q.quit {
-		return
-	}
 	if q.ready >= uringSpare {
 		return
 	}
+	q.dry.on = true
 	if err := q.add(l, max(q.grow, len(q.entries)/2)); err != nil {
 		return // the budget is spent: requests wait for answers
 	}
@@ -147,8 +145,12 @@ func (q *uringQueue) ended(tag uint32, e unix.Errno) {
 }
 
 // Hold implements engine.Queue.
-func (q *uringQueue) Hold(l *engine.Loop, _ *engine.Slot) {
+func (q *uringQueue) Hold(l *engine.Loop, s *engine.Slot) {
+	if q.quit {
+		return
+	}
 	q.spare(l)
+	q.poke(l, s)
 }
 
 // Reply implements engine.Queue: the commit goes to the kernel with the batch, and brings the entry's next request.
@@ -167,10 +169,13 @@ func (q *uringQueue) Reply(l *engine.Loop, s *engine.Slot) {
 	h.Len, h.Error, h.Unique = uint32(abi.OutHeaderSize+n), -int32(errno), unique
 	e.head.RingEntInOut.PayloadSz = uint32(n)
 	q.ready++
+	if q.ready == q.live {
+		q.dry.on = false
+	}
 	q.fetch(l, s.Tag, e.commit)
 }
 
-// Silent implements engine.Queue. Only a hostile peer asks by this way for what gets no answer; the entry needs one.
+// Silent implements engine.Queue: of what gets no answer only NOTIFY_REPLY comes by this way, and its entry needs a commit.
 func (q *uringQueue) Silent(l *engine.Loop, s *engine.Slot) { q.Reply(l, s) }
 
 // AnyThread implements engine.Queue: a ring belongs to its loop.
