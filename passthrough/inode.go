@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fastfsd/fastfsd/vfs"
+	"github.com/fastfsd/fastfsd/vfs/numtab"
 )
 
 // handleMax is the longest file handle that is kept, in bytes. Files with a longer one keep a descriptor.
@@ -35,16 +36,12 @@ type inode struct {
 	handle [handleMax]byte
 }
 
-// shard is a part of the index (ident → number of the inode): open addressing, 4 bytes a slot.
+// shard is a part of the index: ident → number of the inode.
 type shard struct {
-	mu   sync.Mutex
-	tab  []uint32 // guarded by mu; 0 free, tombstone deleted
-	used int      // guarded by mu
-	live int      // guarded by mu
-	_    [16]byte
+	mu  sync.Mutex
+	tab numtab.Table // guarded by mu
+	_   [16]byte
 }
-
-const tombstone = ^uint32(0)
 
 func (id *ident) hash() uint64 {
 	h := (id.ino ^ id.dev<<32 ^ uint64(id.mnt)<<52 ^ uint64(id.birth)<<7) * 0x9E3779B97F4A7C15
@@ -55,69 +52,30 @@ func (fs *FS) shard(h uint64) *shard { return &fs.shards[h>>58] }
 
 // find is the inode of id. Preconditions: s.mu is held, h is id's hash.
 func (fs *FS) find(s *shard, h uint64, id *ident) (uint32, *inode) {
-	if len(s.tab) == 0 {
-		return 0, nil
-	}
-	mask := uint64(len(s.tab) - 1)
-	for i := h & mask; ; i = (i + 1) & mask {
-		switch v := s.tab[i]; v {
-		case 0:
-			return 0, nil
-		case tombstone:
-		default:
-			if n := fs.inodes.get(uint64(v)); n.ident == *id {
-				return v, n
-			}
+	p := s.tab.Probe(h)
+	for k := p.Next(); k != 0; k = p.Next() {
+		if n := fs.inodes.get(uint64(k)); n.ident == *id {
+			return k, n
 		}
 	}
+	return 0, nil
+}
+
+// retain finds the inode of id and takes a reference of it; nil: it is not known.
+func (fs *FS) retain(id *ident) (uint32, *inode) {
+	h := id.hash()
+	s := fs.shard(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, n := fs.find(s, h, id)
+	if n != nil {
+		n.refs++
+	}
+	return k, n
 }
 
 func (fs *FS) insert(s *shard, h uint64, k uint32) {
-	if (s.used+1)*4 > len(s.tab)*3 {
-		fs.rehash(s)
-	}
-	mask := uint64(len(s.tab) - 1)
-	i := h & mask
-	for s.tab[i] != 0 && s.tab[i] != tombstone {
-		i = (i + 1) & mask
-	}
-	if s.tab[i] == 0 {
-		s.used++
-	}
-	s.tab[i] = k
-	s.live++
-}
-
-func (fs *FS) rehash(s *shard) {
-	size := 16
-	for size < s.live*2+2 {
-		size *= 2
-	}
-	old := s.tab
-	s.tab = make([]uint32, size)
-	mask := uint64(size - 1)
-	for _, v := range old {
-		if v == 0 || v == tombstone {
-			continue
-		}
-		i := fs.inodes.get(uint64(v)).hash() & mask
-		for s.tab[i] != 0 {
-			i = (i + 1) & mask
-		}
-		s.tab[i] = v
-	}
-	s.used = s.live
-}
-
-func (s *shard) remove(h uint64, k uint32) {
-	mask := uint64(len(s.tab) - 1)
-	for i := h & mask; s.tab[i] != 0; i = (i + 1) & mask {
-		if s.tab[i] == k {
-			s.tab[i] = tombstone
-			s.live--
-			return
-		}
-	}
+	s.tab.Insert(h, k, func(k uint32) uint64 { return fs.inodes.get(uint64(k)).hash() })
 }
 
 // node is the inode of a key; nil: there is none.
@@ -132,7 +90,7 @@ func (fs *FS) Forget(k vfs.Key, refs uint64) {
 	n.refs -= int64(refs)
 	last := n.refs == 0
 	if last {
-		s.remove(h, uint32(k))
+		s.tab.Remove(h, uint32(k))
 	}
 	bad := n.refs < 0
 	s.mu.Unlock()

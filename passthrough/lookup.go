@@ -38,14 +38,7 @@ func identOf(st *unix.Statx_t, mnt uint32) ident {
 // known finds the inode that st shows and takes a reference of it. The mount's reference, which is the caller's, is given back then.
 func (fs *FS) known(st *unix.Statx_t, mnt uint32, out *vfs.Entry) bool {
 	id := identOf(st, mnt)
-	h := id.hash()
-	s := fs.shard(h)
-	s.mu.Lock()
-	k, n := fs.find(s, h, &id)
-	if n != nil {
-		n.refs++
-	}
-	s.mu.Unlock()
+	k, n := fs.retain(&id)
 	if n == nil {
 		return false
 	}

@@ -28,14 +28,7 @@ func (fs *FS) spare(d *inode, dfd int, name vfs.Name) victim {
 		return victim{}
 	}
 	id := identOf(&st, d.mnt)
-	h := id.hash()
-	s := fs.shard(h)
-	s.mu.Lock()
-	k, n := fs.find(s, h, &id)
-	if n != nil {
-		n.refs++
-	}
-	s.mu.Unlock()
+	k, n := fs.retain(&id)
 	if n == nil {
 		return victim{}
 	}
