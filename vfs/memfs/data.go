@@ -1,6 +1,8 @@
 package memfs
 
 import (
+	"slices"
+
 	"github.com/fastfsd/fastfsd/abi"
 	"github.com/fastfsd/fastfsd/vfs"
 )
@@ -12,8 +14,8 @@ const (
 	copyMax    = 1 << 20 // copied at a time, so that a call stays short
 )
 
-// open counts an open file. Preconditions: mu is held.
-func (fs *FS) open(n *node, flags, openFlags uint32) vfs.Errno {
+// open opens a file. Preconditions: mu is held.
+func (fs *FS) open(n *node, flags, openFlags uint32, out *vfs.Opened) vfs.Errno {
 	switch n.attr.Mode & typeMask {
 	case typeReg:
 	case typeDir:
@@ -31,30 +33,35 @@ func (fs *FS) open(n *node, flags, openFlags uint32) vfs.Errno {
 		fs.truncate(n, 0)
 		n.touch(true, true)
 	}
-	n.opens++
+	out.H = fs.opened()
 	return vfs.OK
+}
+
+// opened names an open file: its locks know it. Preconditions: mu is held.
+func (fs *FS) opened() vfs.Handle {
+	fs.files++
+	return fs.files
 }
 
 // Opendir opens a directory.
 func (fs *FS) Opendir(_ *vfs.Op, k vfs.Key, _ *abi.OpenIn, _ *vfs.Opened) vfs.Errno {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	n := fs.nodes[k]
-	if !n.isDir() {
+	if !fs.nodes[k].isDir() {
 		return vfs.ENOTDIR
 	}
-	n.opens++
 	return vfs.OK
 }
 
-// Release closes a file or directory. With the last one its locks go, for a connection may end without unlocking.
+// Release closes a file. The locks that were set through it go: OFD locks, of whose end nothing else tells, and those of
+// a connection that ends without unlocking.
 func (fs *FS) Release(f vfs.Open, _ uint32, _ uint64) {
 	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	n := fs.nodes[f.Node]
-	if n.opens--; n.opens == 0 {
-		n.locks.held = nil // who waits holds the file open: nobody does
-	}
+	s := &fs.nodes[f.Node].locks
+	s.held = slices.DeleteFunc(s.held, func(h held) bool { return h.file == f.H })
+	done := fs.wake(s)
+	fs.mu.Unlock()
+	grant(done)
 }
 
 // Open opens a file.
@@ -62,7 +69,7 @@ func (fs *FS) Open(_ *vfs.Op, k vfs.Key, in *abi.OpenIn, out *vfs.Opened) vfs.Er
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	out.Flags = abi.FopenKeepCache | abi.FopenParallelDirectWrites
-	return fs.open(fs.nodes[k], in.Flags, in.OpenFlags)
+	return fs.open(fs.nodes[k], in.Flags, in.OpenFlags, out)
 }
 
 // Create makes and opens a file, or opens the one that is there.
@@ -76,7 +83,7 @@ func (fs *FS) Create(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.CreateIn, e
 	if errno != vfs.OK {
 		return errno
 	}
-	if errno = fs.open(n, in.Flags, in.OpenFlags); errno != vfs.OK {
+	if errno = fs.open(n, in.Flags, in.OpenFlags, o); errno != vfs.OK {
 		return errno
 	}
 	fs.entry(n, e)
@@ -85,7 +92,7 @@ func (fs *FS) Create(op *vfs.Op, dir vfs.Key, name vfs.Name, in *abi.CreateIn, e
 }
 
 // Tmpfile makes and opens a file without a name.
-func (fs *FS) Tmpfile(op *vfs.Op, dir vfs.Key, in *abi.CreateIn, e *vfs.Entry, _ *vfs.Opened) vfs.Errno {
+func (fs *FS) Tmpfile(op *vfs.Op, dir vfs.Key, in *abi.CreateIn, e *vfs.Entry, o *vfs.Opened) vfs.Errno {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if !fs.nodes[dir].isDir() {
@@ -97,7 +104,7 @@ func (fs *FS) Tmpfile(op *vfs.Op, dir vfs.Key, in *abi.CreateIn, e *vfs.Entry, _
 	}
 	fs.own(op, fs.nodes[dir], n)
 	n.attr.Nlink = 0
-	n.opens++
+	o.H = fs.opened()
 	fs.entry(n, e)
 	return vfs.OK
 }

@@ -54,6 +54,7 @@ type FS struct {
 	free  []vfs.Key          // guarded by mu
 	bytes int64              // guarded by mu; pages in use
 	live  int                // guarded by mu; nodes in use
+	files vfs.Handle         // guarded by mu; opened so far
 	waits map[vfs.Token]wait // guarded by mu; lock requests that are Pending
 }
 
@@ -70,7 +71,6 @@ type node struct {
 	target string
 	pages  map[int64]*[pageSize]byte
 	xattrs map[string][]byte
-	opens  int
 	locks  locks
 }
 

@@ -19,12 +19,17 @@ const maxLocks = 1 << 14
 
 // locks are the locks of one node, of both kinds, and those who wait, oldest first. Guarded by FS.mu.
 type locks struct {
-	held    []vfs.Lock
+	held    []held
 	waiting []waiter
 }
 
+type held struct {
+	vfs.Lock
+	file vfs.Handle // that it was set through
+}
+
 type waiter struct {
-	lock  vfs.Lock
+	lock  held
 	token vfs.Token
 }
 
@@ -55,7 +60,7 @@ func blocks(h, l *vfs.Lock) bool {
 // conflict is the first lock that l cannot have beside it.
 func (s *locks) conflict(l *vfs.Lock) *vfs.Lock {
 	for i := range s.held {
-		if h := &s.held[i]; blocks(h, l) {
+		if h := &s.held[i].Lock; blocks(h, l) {
 			return h
 		}
 	}
@@ -63,8 +68,8 @@ func (s *locks) conflict(l *vfs.Lock) *vfs.Lock {
 }
 
 // set takes l's range from its owner's locks and adds l, unless it unlocks.
-func (s *locks) set(l *vfs.Lock) {
-	var out []vfs.Lock
+func (s *locks) set(l *held) {
+	var out []held
 	for _, h := range s.held {
 		if h.Owner != l.Owner || h.Flock != l.Flock || h.End < l.Start || l.End < h.Start {
 			out = append(out, h)
@@ -92,7 +97,7 @@ func (fs *FS) wake(s *locks) []answer {
 	var done []answer
 	rest := s.waiting[:0]
 	for _, w := range s.waiting {
-		if s.conflict(&w.lock) != nil {
+		if s.conflict(&w.lock.Lock) != nil {
 			rest = append(rest, w)
 			continue
 		}
@@ -110,7 +115,7 @@ func (fs *FS) unlockAll(n *node, owner uint64, flock bool) []answer {
 	if len(s.held) == 0 {
 		return nil
 	}
-	s.set(&vfs.Lock{Owner: owner, Flock: flock, FileLock: abi.FileLock{End: ^uint64(0), Type: unlock}})
+	s.set(&held{Lock: vfs.Lock{Owner: owner, Flock: flock, FileLock: abi.FileLock{End: ^uint64(0), Type: unlock}}})
 	return fs.wake(s)
 }
 
@@ -129,24 +134,24 @@ func (fs *FS) Getlk(_ *vfs.Op, f vfs.Open, lk *vfs.Lock) vfs.Errno {
 // Setlk sets a lock; with wait it is Pending until it can be had.
 func (fs *FS) Setlk(op *vfs.Op, f vfs.Open, lk *vfs.Lock, wait bool) vfs.Errno {
 	fs.mu.Lock()
-	done, e := fs.setlk(op, fs.nodes[f.Node], lk, wait)
+	done, e := fs.setlk(op, fs.nodes[f.Node], &held{*lk, f.H}, wait)
 	fs.mu.Unlock()
 	grant(done)
 	return e
 }
 
 // setlk is Setlk up to the answers that it gives to others. Preconditions: mu is held.
-func (fs *FS) setlk(op *vfs.Op, n *node, lk *vfs.Lock, block bool) (done []answer, e vfs.Errno) {
+func (fs *FS) setlk(op *vfs.Op, n *node, lk *held, block bool) (done []answer, e vfs.Errno) {
 	s := &n.locks
 	switch {
 	case lk.Type == unlock:
-	case s.conflict(lk) == nil:
+	case s.conflict(&lk.Lock) == nil:
 		if len(s.held) >= maxLocks {
 			return nil, vfs.ENOLCK
 		}
 	case !block:
 		return nil, vfs.EAGAIN
-	case !lk.Flock && fs.deadlock(n, lk):
+	case !lk.Flock && fs.deadlock(n, &lk.Lock):
 		return nil, vfs.EDEADLK
 	default:
 		if lk.Flock { // flock(2) gives the old lock up before it waits for the new one, or two could wait for each other
@@ -154,7 +159,7 @@ func (fs *FS) setlk(op *vfs.Op, n *node, lk *vfs.Lock, block bool) (done []answe
 		}
 		t := op.Token()
 		s.waiting = append(s.waiting, waiter{*lk, t})
-		fs.waits[t] = wait{n, *lk}
+		fs.waits[t] = wait{n, lk.Lock}
 		return done, vfs.Pending
 	}
 	s.set(lk)
@@ -187,7 +192,7 @@ func (fs *FS) deadlock(n *node, lk *vfs.Lock) bool {
 // blockers appends the owners of the locks that l cannot have beside it.
 func (s *locks) blockers(to []uint64, l *vfs.Lock) []uint64 {
 	for i := range s.held {
-		if h := &s.held[i]; blocks(h, l) {
+		if h := &s.held[i].Lock; blocks(h, l) {
 			to = append(to, h.Owner)
 		}
 	}

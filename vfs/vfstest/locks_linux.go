@@ -23,6 +23,7 @@ var lockCases = []testCase{
 	{"a waiting lock is granted", noLocks, testLockWait},
 	{"a waiting lock is interrupted", noLocks, testLockInterrupt},
 	{"locks go with their process", noLocks, testLockDeath},
+	{"an OFD lock goes with its open file", noLocks, testLockOFD},
 }
 
 const childLimit = 60 * time.Second
@@ -217,4 +218,44 @@ func testLockDeath(t *testing.T, dir string) {
 	a.kill()
 	b.want("lock 0 0", "ok")
 	b.want("flock", "ok")
+}
+
+// testLockOFD: such a lock belongs to the open file, whoever has a descriptor of it, and its last close is no unlock that a
+// server would be sent.
+func testLockOFD(t *testing.T, dir string) {
+	p := filepath.Join(dir, "f")
+	write(t, p, "x")
+	open := func() int {
+		fd, err := unix.Open(p, unix.O_RDWR|unix.O_CLOEXEC, 0)
+		must(t, err)
+		return fd
+	}
+	try := func(fd int, typ int16) error {
+		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: typ, Len: 1})
+	}
+	a, b := open(), open()
+	defer unix.Close(b)
+	again, err := unix.FcntlInt(uintptr(a), unix.F_DUPFD_CLOEXEC, 0)
+	must(t, err)
+	must(t, try(a, unix.F_WRLCK))
+	if err := try(b, unix.F_WRLCK); err != unix.EAGAIN {
+		t.Errorf("another open file of the same process: %v, want EAGAIN", err)
+	}
+	must(t, unix.Close(a))
+	if err := try(b, unix.F_RDLCK); err != unix.EAGAIN {
+		t.Errorf("with a descriptor left: %v, want EAGAIN", err)
+	}
+	must(t, unix.Close(again))
+	for end := time.Now().Add(childLimit); ; time.Sleep(time.Millisecond) { // the kernel need not wait for RELEASE
+		err := try(b, unix.F_WRLCK)
+		if err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after the last close: %v", err)
+		}
+	}
+	if err := try(b, unix.F_UNLCK); err != nil {
+		t.Error(err)
+	}
 }
