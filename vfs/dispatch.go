@@ -251,8 +251,7 @@ func (op *Op) dropExtent() {
 }
 
 // lateResult makes the answer of a Pending op.
-func (c *Conn) lateResult(op *Op, e Errno) {
-	val := op.lateVal.Load()
+func (c *Conn) lateResult(op *Op, e Errno, val uint32) {
 	op.n = 0
 	if e == OK {
 		switch op.hdr.Opcode {

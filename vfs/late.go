@@ -117,8 +117,8 @@ func (op *Op) cancelled() (func(Token), Token) {
 // Preconditions: leave was called.
 func (c *Conn) wait(op *Op) Verdict {
 	cancel, t := op.ops.Cancel, Token{op, uint32(op.state.Load() >> 32)}
-	if e, done := op.park(); done {
-		c.lateResult(op, e)
+	if e, val, done := op.park(); done {
+		c.lateResult(op, e, val)
 		return Reply
 	}
 	// From here on another thread may end the op. An INTERRUPT before park has not called Cancel.
@@ -129,7 +129,7 @@ func (c *Conn) wait(op *Op) Verdict {
 }
 
 // completed is Token.Complete's way back: the op was parked, and this thread has won it.
-func (c *Conn) completed(op *Op, e Errno) {
-	c.lateResult(op, e)
+func (c *Conn) completed(op *Op, e Errno, val uint32) {
+	c.lateResult(op, e, val)
 	op.late.Late(op)
 }

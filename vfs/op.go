@@ -78,7 +78,7 @@ type Op struct {
 	open  [2]Open // for *Open arguments
 
 	state       atomic.Uint64 // token.go
-	lateVal     atomic.Uint32
+	lateVal     uint32        // of an early answer; written under doneMu
 	interrupted atomic.Bool
 	inflight    bool // in the connection's flight table
 	tainted     bool // the calling thread's credentials may not be its own

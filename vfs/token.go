@@ -32,15 +32,13 @@ func (t Token) Complete(e Errno, val uint32) bool {
 		if uint32(s>>32) == t.gen {
 			switch s & 0xff {
 			case lateRunning:
-				t.op.lateVal.Store(val)
-				if t.op.state.CompareAndSwap(s, s&^0xffffffff|uint64(uint16(e))<<8|lateEarly) {
+				if t.op.early(s, e, val) {
 					return true
 				}
 				continue
 			case latePending:
-				t.op.lateVal.Store(val)
 				if t.op.state.CompareAndSwap(s, (s>>32+1)<<32) {
-					t.op.conn.completed(t.op, e)
+					t.op.conn.completed(t.op, e, val)
 					return true
 				}
 				continue
@@ -51,21 +49,33 @@ func (t Token) Complete(e Errno, val uint32) bool {
 	}
 }
 
-// park is called when the method has returned Pending; true: the answer is already there, with its errno. Two racing
-// Completes of a running method are decided by state alone, for lateVal is only read once state has settled.
-func (op *Op) park() (Errno, bool) {
+// early leaves an answer for the method's return, if the state is still s. The lock keeps errno and value of one answer
+// together: only who may still win writes the value.
+func (op *Op) early(s uint64, e Errno, val uint32) bool {
+	op.doneMu.Lock()
+	defer op.doneMu.Unlock()
+	if op.state.Load() != s {
+		return false
+	}
+	op.lateVal = val
+	return op.state.CompareAndSwap(s, s&^0xffffffff|uint64(uint16(e))<<8|lateEarly)
+}
+
+// park is called when the method has returned Pending; true: the answer is already there, with its errno and value.
+func (op *Op) park() (Errno, uint32, bool) {
 	for {
 		s := op.state.Load()
 		switch s & 0xff {
 		case lateRunning:
 			if op.state.CompareAndSwap(s, s&^0xff|latePending) {
-				return 0, false
+				return 0, 0, false
 			}
 		case lateEarly:
+			val := op.lateVal
 			op.state.Store((s>>32 + 1) << 32)
-			return Errno(uint16(s >> 8)), true
+			return Errno(uint16(s >> 8)), val, true
 		default: // Pending without a Token: nobody could ever answer
-			return EIO, true
+			return EIO, 0, true
 		}
 	}
 }
