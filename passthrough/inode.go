@@ -74,9 +74,10 @@ func (fs *FS) retain(id *ident) (uint32, *inode) {
 	return k, n
 }
 
-func (fs *FS) insert(s *shard, h uint64, k uint32) {
-	s.tab.Insert(h, k, func(k uint32) uint64 { return fs.inodes.get(uint64(k)).hash() })
-}
+// hashOf is the hash of an inode that is in a shard.
+func (fs *FS) hashOf(k uint32) uint64 { return fs.inodes.get(uint64(k)).hash() }
+
+func (fs *FS) insert(s *shard, h uint64, k uint32) { s.tab.Insert(h, k, fs.hashOf) }
 
 // node is the inode of a key; nil: there is none.
 func (fs *FS) node(k vfs.Key) *inode { return fs.inodes.get(uint64(k)) }
@@ -90,7 +91,7 @@ func (fs *FS) Forget(k vfs.Key, refs uint64) {
 	n.refs -= int64(refs)
 	last := n.refs == 0
 	if last {
-		s.tab.Remove(h, uint32(k))
+		s.tab.Remove(h, uint32(k), fs.hashOf)
 	}
 	bad := n.refs < 0
 	s.mu.Unlock()

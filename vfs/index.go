@@ -46,4 +46,4 @@ func (x *index) find(s *indexShard, h uint64, fs uint32, k Key) *ent {
 func (x *index) insert(s *indexShard, h uint64, e *ent) { s.tab.Insert(h, e.idx, x.hash) }
 
 // remove takes e out; false: it is not there. Preconditions as find's.
-func (x *index) remove(s *indexShard, h uint64, e *ent) bool { return s.tab.Remove(h, e.idx) }
+func (x *index) remove(s *indexShard, h uint64, e *ent) bool { return s.tab.Remove(h, e.idx, x.hash) }

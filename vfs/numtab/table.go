@@ -4,12 +4,9 @@ package numtab
 // Table is open addressing with 4 bytes a slot, and no pointer for the collector to follow. The zero value is empty. Its
 // users lock it.
 type Table struct {
-	tab  []uint32 // 0 free, tombstone removed
-	used int      // slots that are not free
+	tab  []uint32 // 0 free
 	live int      // numbers
 }
-
-const tombstone = ^uint32(0)
 
 // Probe walks the numbers that a hash may mean.
 type Probe struct {
@@ -28,78 +25,63 @@ func (p *Probe) Next() uint32 {
 	if len(p.tab) == 0 {
 		return 0
 	}
-	for {
-		v := p.tab[p.i]
-		if v == 0 {
-			return 0
-		}
-		p.i = (p.i + 1) & p.mask
-		if v != tombstone {
-			return v
-		}
-	}
+	v := p.tab[p.i]
+	p.i = (p.i + 1) & p.mask
+	return v
 }
 
 // Len is how many numbers the table holds.
 func (t *Table) Len() int { return t.live }
 
-// Insert adds n, which is neither 0 nor MaxUint32 and is not there yet. hash gives the hash of a number that is.
+// Insert adds n, which is not 0 and is not there yet. hash gives the hash of a number that is.
 func (t *Table) Insert(h uint64, n uint32, hash func(uint32) uint64) {
-	if (t.used+1)*4 > len(t.tab)*3 {
-		t.rehash(hash)
+	if (t.live+1)*4 > len(t.tab)*3 {
+		t.grow(hash)
 	}
-	mask := uint64(len(t.tab) - 1)
-	i := h & mask
-	for t.tab[i] != 0 && t.tab[i] != tombstone {
-		i = (i + 1) & mask
-	}
-	if t.tab[i] == 0 {
-		t.used++
-	}
-	t.tab[i] = n
+	t.put(h, n)
 	t.live++
 }
 
-// Remove takes n out; false: it is not there.
-func (t *Table) Remove(h uint64, n uint32) bool {
+func (t *Table) put(h uint64, n uint32) {
+	mask := uint64(len(t.tab) - 1)
+	i := h & mask
+	for t.tab[i] != 0 {
+		i = (i + 1) & mask
+	}
+	t.tab[i] = n
+}
+
+// Remove takes n out; false: it is not there. What stands behind it moves up, as far as its own hash allows: walks still
+// find it, and numbers that come and go leave nothing behind that a new table would have to clear away.
+func (t *Table) Remove(h uint64, n uint32, hash func(uint32) uint64) bool {
 	if len(t.tab) == 0 {
 		return false
 	}
 	mask := uint64(len(t.tab) - 1)
-	for i := h & mask; t.tab[i] != 0; i = (i + 1) & mask {
-		if t.tab[i] != n {
-			continue
+	i := h & mask
+	for ; t.tab[i] != n; i = (i + 1) & mask {
+		if t.tab[i] == 0 {
+			return false
 		}
-		t.live--
-		if t.tab[(i+1)&mask] == 0 { // no walk goes on from here
-			t.tab[i] = 0
-			t.used--
-		} else {
-			t.tab[i] = tombstone
-		}
-		return true
 	}
-	return false
+	for j := (i + 1) & mask; t.tab[j] != 0; j = (j + 1) & mask {
+		if home := hash(t.tab[j]) & mask; (j-home)&mask >= (j-i)&mask {
+			t.tab[i] = t.tab[j]
+			i = j
+		}
+	}
+	t.tab[i] = 0
+	t.live--
+	return true
 }
 
-// rehash makes room for as many again, without the removed ones.
-func (t *Table) rehash(hash func(uint32) uint64) {
-	n := 16
-	for n < t.live*2+2 {
-		n *= 2
-	}
+// grow makes room for as many again.
+func (t *Table) grow(hash func(uint32) uint64) {
 	old := t.tab
-	t.tab = make([]uint32, n)
-	mask := uint64(n - 1)
+	t.tab = make([]uint32, max(16, 2*len(old)))
 	for _, v := range old {
-		if v == 0 || v == tombstone {
-			continue
+		if v != 0 {
+			t.put(hash(v), v)
 		}
-		i := hash(v) & mask
-		for t.tab[i] != 0 {
-			i = (i + 1) & mask
-		}
-		t.tab[i] = v
 	}
-	t.used = t.live
 }
