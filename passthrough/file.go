@@ -35,7 +35,7 @@ func (f *file) CloseFile(*vfs.File) {
 		b.Put()
 	}
 	if f.buf != nil {
-		f.fs.bufs.Put(f.buf)
+		f.fs.bufs.put(f.buf)
 		f.buf = nil
 	}
 	f.fs.open.Add(-1)

@@ -4,7 +4,6 @@ package passthrough
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -30,8 +29,8 @@ type FS struct {
 	fds      fdCache
 	open     atomic.Int64 // open files and directories
 	maxOpen  int
-	lockFDs  int       // descriptors for owners of locks
-	bufs     sync.Pool // *dirBuf
+	lockFDs  int // descriptors for owners of locks
+	bufs     dirBufs
 	conn     atomic.Pointer[vfs.Conn]
 }
 

@@ -4,6 +4,7 @@ package passthrough
 
 import (
 	"encoding/binary"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,35 @@ type dirBuf struct {
 	at, n  int    // the rest is b[at:n]
 	cookie uint64 // where b[at:] begins
 	entry  vfs.Entry
+}
+
+// dirBufs are buffers of closed directories. Not a sync.Pool: that keeps one for each processor, and a directory is rarely closed on
+// the one where it was opened.
+type dirBufs struct {
+	mu   sync.Mutex
+	free [16]*dirBuf // guarded by mu; the first n
+	n    int         // guarded by mu
+}
+
+func (p *dirBufs) get() *dirBuf {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.n == 0 {
+		return new(dirBuf)
+	}
+	p.n--
+	b := p.free[p.n]
+	b.at, b.n, b.cookie = 0, 0, 0
+	return b
+}
+
+func (p *dirBufs) put(b *dirBuf) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.n < len(p.free) {
+		p.free[p.n] = b
+		p.n++
+	}
 }
 
 // Opendir opens a directory.
@@ -72,10 +102,7 @@ func (fs *FS) Readdir(op *vfs.Op, o vfs.Open, off uint64, plus bool, to vfs.DirS
 	}
 	defer f.dir.Unlock()
 	if f.buf == nil {
-		if f.buf, _ = fs.bufs.Get().(*dirBuf); f.buf == nil {
-			f.buf = new(dirBuf)
-		}
-		f.buf.at, f.buf.n, f.buf.cookie = 0, 0, 0
+		f.buf = fs.bufs.get()
 	}
 	b := f.buf
 	if off != b.cookie {
