@@ -69,7 +69,7 @@ func (fs *FS) write(op *vfs.Op, f vfs.Open, x *file, off int64, data []byte, in 
 		if op.Nonblock() {
 			return vfs.Payload{}, vfs.WouldBlock
 		}
-		return fs.writeKill(op, int(h.FD), off, data, rwf)
+		return fs.writeKill(op, int(h.FD), off, op.Data(), rwf)
 	}
 	p := op.Extent(h, off, int32(len(data)))
 	p.RWF = rwf

@@ -73,6 +73,9 @@ func (fs *FS) Root() vfs.Key { return fs.root }
 // Inline: under op.Nonblock no method waits.
 func (fs *FS) Inline() bool { return true }
 
+// FarWrites: data goes from where the transport has it to the file.
+func (fs *FS) FarWrites() bool { return true }
+
 // Attach keeps the connection, for what was negotiated.
 func (fs *FS) Attach(c *vfs.Conn) {
 	if fs.conn.Swap(c) != nil {

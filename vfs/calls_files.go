@@ -128,7 +128,11 @@ func doWrite(c *Conn, op *Op) Errno {
 	if !ranged(in.Offset, uint64(in.Size)) {
 		return EFBIG
 	}
-	p, e := op.ops.Write(op, op.open[0], int64(in.Offset), op.data, in)
+	data, e := op.writeData()
+	if e != OK {
+		return e
+	}
+	p, e := op.ops.Write(op, op.open[0], int64(in.Offset), data, in)
 	if e != OK || p.File != nil {
 		return op.payloadReply(p, e)
 	}

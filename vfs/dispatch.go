@@ -215,11 +215,13 @@ func silent(o abi.Opcode) bool {
 // Result is the answer: 0 or a positive errno, and the number of bytes of the body in the reply memory.
 func (op *Op) Result() (Errno, int) { return op.err, op.n }
 
-// Transfer is what an op with the verdict IO wants read into or written from buf.
+// Transfer is what an op with the verdict IO wants read into or written from buf. The buf of a WRITE that is Far is good for its
+// length only.
 func (op *Op) Transfer() (f *File, off int64, buf []byte, rwf uint32, write bool) {
 	p := &op.payload
 	if op.hdr.Opcode == abi.OpWrite {
-		return p.File, p.Off, op.data[:min(int(p.N), len(op.data))], p.RWF, true
+		data, _ := op.writeData() // for its length, if it is far
+		return p.File, p.Off, data[:min(int(p.N), len(data))], p.RWF, true
 	}
 	return p.File, p.Off, op.Reply(int(p.N)), p.RWF, false
 }
@@ -309,7 +311,7 @@ func (c *Conn) end(op *Op) {
 	}
 	op.nents, op.nscratch, op.nfilter, op.nhook, op.n = 0, 0, 0, 0, 0
 	op.gotNode, op.gotHandle, op.gotIDs = 0, 0, op.gotIDs[:0]
-	op.payload, op.data, op.secctx, op.hasGroup = Payload{}, nil, nil, false
+	op.payload, op.data, op.far, op.secctx, op.hasGroup = Payload{}, nil, nil, nil, false
 	if op.interrupted.Load() || op.done != nil {
 		op.doneMu.Lock()
 		op.interrupted.Store(false)

@@ -37,6 +37,8 @@ type Op struct {
 	target   [TargetMax + 1]byte
 	tlen     int
 	data     []byte // request payload behind arguments and names
+	far      Far    // a WRITE's data that was not copied; then farLen is its length, and data is nil
+	farLen   int
 	reply    []byte // reply body; may be the same memory as data
 
 	// Results. They live here because a pointer handed through a func value would escape to the heap.
@@ -113,9 +115,6 @@ func (op *Op) Group() (gid uint32, ok bool) { return op.group, op.hasGroup }
 
 // Secctx is the security context extension of a creating request: a struct fuse_secctx_header and what follows, or nil.
 func (op *Op) Secctx() []byte { return op.secctx }
-
-// Data is the request's payload: what WRITE, SETXATTR and IOCTL bring.
-func (op *Op) Data() []byte { return op.data }
 
 // Reply is n bytes of the reply's memory, fewer if the transport has fewer. On some transports it is the SAME memory as
 // Data: nothing may be written there before the input was read and WouldBlock ruled out.

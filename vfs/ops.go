@@ -9,6 +9,8 @@ type Ops struct {
 	Root   Key
 	Inline bool
 
+	FarWrites bool // see FarWriter
+
 	Lookup        func(*Op, Key, Name, *Entry) Errno
 	Getattr       func(*Op, Key, *Open, *Stat) Errno
 	Setattr       func(*Op, Key, *Open, *abi.SetattrIn, *Stat) Errno
@@ -84,6 +86,9 @@ func Resolve(fs any) *Ops {
 	}
 	if x, ok := fs.(Inliner); ok {
 		o.Inline = x.Inline()
+	}
+	if x, ok := fs.(FarWriter); ok {
+		o.FarWrites = x.FarWrites()
 	}
 	resolveNames(fs, o)
 	resolveFiles(fs, o)
