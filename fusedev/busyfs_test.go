@@ -218,7 +218,7 @@ func promptly(t *testing.T, what string, d time.Duration, done <-chan error) err
 
 // mountBusy mounts fs; the test's end aborts whatever still waits, and so does the time: a process that waits for a mount
 // which it serves itself cannot even be killed.
-func mountBusy(t *testing.T, e *engine.Engine, fs *busyFS, o Options) *Server {
+func mountBusy(t *testing.T, e *engine.Engine, fs any, o Options) *Server {
 	t.Helper()
 	s, err := Mount(e, fs, mountPoint(t), o)
 	if err != nil {

@@ -14,8 +14,9 @@
 //
 // # Threads
 //
-// All exported methods may be called by any goroutine, except that a loop must call neither the [vfs.Notifier] nor
-// Unmount. No thread is kept per mount, apart from those of the blocking transport.
+// All exported methods may be called by any goroutine, except that a loop must not call Unmount. Notifications that a
+// request in flight may hold up are written by the caller, unless it owes an answer itself: see [vfs.Notifier]. No
+// thread is kept per mount, apart from those of the blocking transport.
 //
 // # Locks
 //

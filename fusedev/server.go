@@ -136,5 +136,5 @@ func (s *Server) Conn() *vfs.Conn { return s.conn }
 // Device is the minor number of the mount's st_dev (its major is 0), and the connection's number in fusectl.
 func (s *Server) Device() uint32 { return s.m.Dev }
 
-// Notifier sends notifications to this mount's kernel; never from a thread that serves requests.
+// Notifier sends notifications to this mount's kernel.
 func (s *Server) Notifier() vfs.Notifier { return &s.notifier }
