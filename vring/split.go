@@ -33,7 +33,8 @@ func (q *virtq) startSplit() {
 	s := &q.split
 	s.next = uint16(q.conf.base)
 	s.seen = s.next
-	s.used = uint16(word(q.used, 0).Load() >> halfIndexBits)
+	w := word(q.used, 0).Load() // as whoever served the queue before left it
+	s.flags, s.used = uint16(w), uint16(w>>halfIndexBits)
 }
 
 // look is the avail ring's index.

@@ -243,7 +243,7 @@ type desc struct {
 	flags, link uint16
 }
 
-// splitDesc loads a descriptor of a split queue or of an indirect table, each byte once.
+// splitDesc loads a descriptor of a split queue, each byte once.
 func splitDesc(b []byte) desc {
 	w := binary.LittleEndian.Uint64(b[8:16])
 	return desc{addr: binary.LittleEndian.Uint64(b[:8]), n: uint32(w), flags: uint16(w >> 32), link: uint16(w >> 48)}
@@ -337,5 +337,9 @@ func (q *virtq) tableDesc(gpa uint64) (desc, error) {
 	if r == nil || r.Size-(gpa-r.GPA) < descSize {
 		return desc{}, fmt.Errorf("vring: an indirect table's descriptor at %#x is not in one region of guest memory", gpa)
 	}
-	return splitDesc(view(r.host+uintptr(gpa-r.GPA), descSize)), nil
+	b := view(r.host+uintptr(gpa-r.GPA), descSize)
+	if q.conf.packed {
+		return packedDesc(b), nil
+	}
+	return splitDesc(b), nil
 }
