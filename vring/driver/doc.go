@@ -4,6 +4,7 @@
 //   - [Dial] connects, makes guest memory of memfds, negotiates and starts the queues, in the order of messages that QEMU has.
 //   - [Queue] is a virtqueue's driver side, split or packed, with EVENT_IDX and INDIRECT_DESC as far as both ends have them.
 //   - [Client] speaks FUSE through a queue: single calls for tests, loops of a fixed depth for benchmarks.
+//   - [Bridge] mounts /dev/fuse and forwards what the host's kernel asks, so that programs and test suites work on the device.
 //   - [Frontend] sends single messages, wrong ones too, for tests of a device's manners.
 //
 // # Threads

@@ -9,10 +9,13 @@ import (
 	"github.com/fastfsd/fastfsd/abi"
 )
 
-// hiprioSlot is the space of a message on the hiprio queue: a header and FORGET's argument, room for a reply's header.
-const hiprioSlot = 64
+// hiprioSlot is the space of a message on the hiprio queue: up to 48 bytes, and a reply's header.
+const (
+	hiprioSlot  = 64
+	hiprioReply = 48
+)
 
-// hiprio sends what must not wait behind requests: FORGET, one node at a time as Linux does. Nobody waits for these.
+// hiprio sends what must not wait behind requests: FORGET, one node at a time as Linux does, and INTERRUPT.
 type hiprio struct {
 	limit time.Duration
 
@@ -22,6 +25,11 @@ type hiprio struct {
 	base  Segment
 	idle  []int
 	byID  []int
+	over  bool
+
+	onReply func(msg []byte) // gets replies to what was sent with room for one
+	served  bool             // serve runs, and only it sleeps
+	freed   sync.Cond        // serve has taken something back
 }
 
 func newHiprio(m *Memory, q *Queue, size int, limit time.Duration) (*hiprio, error) {
@@ -30,6 +38,7 @@ func newHiprio(m *Memory, q *Queue, size int, limit time.Duration) (*hiprio, err
 		return nil, err
 	}
 	h := &hiprio{limit: limit, q: q, slots: b, base: m.Segment(b), byID: make([]int, size)}
+	h.freed.L = &h.mu
 	for i := range size {
 		h.idle = append(h.idle, i)
 	}
@@ -37,27 +46,27 @@ func newHiprio(m *Memory, q *Queue, size int, limit time.Duration) (*hiprio, err
 }
 
 func (h *hiprio) forget(node, n uint64) error {
-	in := abi.InHeader{Opcode: abi.OpForget, NodeID: node, Len: abi.HeaderSize + 8}
+	var msg [hiprioReply]byte
+	in := abi.InHeader{Opcode: abi.OpForget, NodeID: node, Len: hiprioReply}
 	arg := abi.ForgetIn{Nlookup: n}
+	copy(msg[copy(msg[:], abi.Bytes(&in)):], abi.Bytes(&arg))
+	return h.send(msg[:], 0)
+}
+
+// send submits a message of at most 48 bytes with room for a reply of at most 16.
+func (h *hiprio) send(msg []byte, room int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.reap(); err != nil {
+	if err := h.space(); err != nil {
 		return err
 	}
-	for len(h.idle) == 0 || h.q.Free() < 2 {
-		if err := h.q.Wait(h.limit); err != nil {
-			return err
-		}
-		if err := h.reap(); err != nil {
-			return err
-		}
-	}
 	i := h.idle[len(h.idle)-1]
-	b := h.slots[i*hiprioSlot:]
-	copy(b[copy(b, abi.Bytes(&in)):], abi.Bytes(&arg))
+	b := h.slots[i*hiprioSlot:][:hiprioSlot]
+	n := copy(b[:hiprioReply], msg)
 	at := h.base.Addr + uint64(i)*hiprioSlot
-	msg := [2]Segment{{at, abi.HeaderSize}, {at + abi.HeaderSize, 8}}
-	id, err := h.q.Submit(msg[:], nil)
+	in := [2]Segment{{at, abi.HeaderSize}, {at + abi.HeaderSize, uint32(n) - abi.HeaderSize}}
+	out := [1]Segment{{at + hiprioReply, uint32(room)}}
+	id, err := h.q.Submit(in[:], out[:min(room, 1)])
 	if err != nil {
 		return err
 	}
@@ -66,13 +75,73 @@ func (h *hiprio) forget(node, n uint64) error {
 	return h.q.Kick()
 }
 
-// reap takes back what the device is done with.
+// space waits until a message can be sent. Preconditions: mu is held.
+func (h *hiprio) space() error {
+	for {
+		if h.over {
+			return ErrGone
+		}
+		if err := h.reap(); err != nil {
+			return err
+		}
+		if len(h.idle) > 0 && h.q.Free() >= 3 {
+			return nil
+		}
+		if h.served {
+			h.freed.Wait()
+		} else if err := h.q.Wait(h.limit); err != nil {
+			return err
+		}
+	}
+}
+
+// reap takes back what the device is done with. Preconditions: mu is held.
 func (h *hiprio) reap() error {
 	for {
-		id, _, ok, err := h.q.Poll()
+		id, n, ok, err := h.q.Poll()
 		if err != nil || !ok {
 			return err
 		}
-		h.idle = append(h.idle, h.byID[id])
+		i := h.byID[id]
+		if n >= abi.OutHeaderSize && h.onReply != nil {
+			h.onReply(h.slots[i*hiprioSlot:][hiprioReply:hiprioSlot])
+		}
+		h.idle = append(h.idle, i)
 	}
+}
+
+// attend sets who gets replies, for serve.
+func (h *hiprio) attend(onReply func(msg []byte)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.onReply, h.served = onReply, true
+}
+
+// serve passes replies on until stop.
+func (h *hiprio) serve() error {
+	for {
+		h.mu.Lock()
+		err := h.reap()
+		ready := err == nil && h.q.Arm()
+		over := h.over
+		h.freed.Broadcast()
+		h.mu.Unlock()
+		if err != nil || over {
+			return err
+		}
+		if !ready {
+			if err := h.q.Sleep(0); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// stop ends serve.
+func (h *hiprio) stop() {
+	h.mu.Lock()
+	h.over = true
+	h.freed.Broadcast()
+	h.mu.Unlock()
+	signal(h.q.call)
 }

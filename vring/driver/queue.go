@@ -35,6 +35,7 @@ type layout interface {
 	arm() (ready bool)
 	disarm()
 	free() int
+	maxChain() int
 	areas() *[3][]byte
 }
 
