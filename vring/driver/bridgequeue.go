@@ -48,12 +48,14 @@ func (p *bridgeQueue) slot() *slot {
 	return s
 }
 
-// put gives a slot back.
+// put gives a slot back, and says that descriptors are free. The bridge's own slot is too small for /dev/fuse.
 func (p *bridgeQueue) put(s *slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.idle = append(p.idle, s)
-	p.freed.Signal()
+	if s != p.b.own {
+		p.idle = append(p.idle, s)
+	}
+	p.freed.Broadcast()
 }
 
 // read forwards requests until the mount is gone.
@@ -131,7 +133,6 @@ func (p *bridgeQueue) submit(s *slot, n int) error {
 	defer p.mu.Unlock()
 	for {
 		if p.over {
-			p.idle = append(p.idle, s)
 			return nil
 		}
 		id, err := p.q.Submit(in, out)
