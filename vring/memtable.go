@@ -73,8 +73,8 @@ func (s *session) setLogBase(p []byte) ([]byte, error) {
 	s.dirty = d
 	if s.features&featureLogAll != 0 {
 		for i := range s.rings {
-			if err := s.settle(i, true); err != nil {
-				return nil, fmt.Errorf("%w: %w", errLost, err) // a ring may still have the old log
+			if err := s.relog(i); err != nil {
+				return nil, err // a ring may still have the old log, which stays mapped
 			}
 		}
 	}

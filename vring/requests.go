@@ -71,7 +71,12 @@ func (s *session) setFeatures(p []byte) ([]byte, error) {
 		}
 	}
 	for i := range s.rings {
-		if err := s.settle(i, changed != 0); err != nil {
+		if changed != 0 {
+			if err := s.relog(i); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.settle(i); err != nil {
 			return nil, err
 		}
 	}

@@ -5,7 +5,6 @@ package vring
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 )
@@ -48,7 +47,7 @@ func (s *session) run() error {
 		}
 		s.wire.drop()
 		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+		case errors.Is(err, errGone):
 			return nil
 		case err != nil:
 			return fmt.Errorf("vhost-user: %w", err)

@@ -20,6 +20,9 @@ type target interface {
 	// setCall and setErr exchange a descriptor of a queue that runs, and take the new one over; -1: none.
 	setCall(i, fd int)
 	setErr(i, fd int)
+	// setLog has a queue that runs log its writes in d, nil: nowhere, and those to its used ring by guest address used, 0:
+	// not at all. Nobody uses the log before any more when it returns.
+	setLog(i int, d *dirtyLog, used uint64) error
 	// reset stops all queues and drops the FUSE connection with its nodes and handles. The memory stays. An error, which
 	// says that a queue still runs, ends the connection.
 	reset() error

@@ -55,23 +55,45 @@ func (s *session) running() bool {
 	return false
 }
 
-// settle has ring i run or not, as its state says. again: it is to take notice of a changed configuration.
-func (s *session) settle(i int, again bool) error {
+// settle has ring i run or not, as its state says.
+func (s *session) settle(i int) error {
 	v := &s.rings[i]
 	want := v.started && v.enabled
-	if v.running && (again || !want) {
-		if err := s.stop(i); err != nil {
-			return err
-		}
-	}
-	if v.running || !want {
+	if v.running == want {
 		return nil
+	}
+	if !want {
+		return s.stop(i)
 	}
 	if err := s.start(i); err != nil {
 		v.started = false // a new SET_VRING_KICK tries again
 		return fmt.Errorf("ring %d: %w", i, err)
 	}
 	v.running = true
+	return nil
+}
+
+// again has ring i take notice of what it reads only when it is started.
+func (s *session) again(i int) error {
+	if s.rings[i].running {
+		if err := s.stop(i); err != nil {
+			return err
+		}
+	}
+	return s.settle(i)
+}
+
+// relog has ring i, if it runs, log as the state of the log says now. Nothing that waits for its requests to end would
+// do: it would cancel the guest's waits for locks when a migration begins.
+func (s *session) relog(i int) error {
+	v := &s.rings[i]
+	if !v.running {
+		return nil
+	}
+	d, used := s.logOf(v)
+	if err := s.t.setLog(i, d, used); err != nil {
+		return fmt.Errorf("%w: ring %d: the log does not change: %w", errLost, i, err)
+	}
 	return nil
 }
 
@@ -114,11 +136,19 @@ func (s *session) virtqConfig(v *vringState) virtqConfig {
 	if c.packed && !v.based {
 		c.base = freshPacked
 	}
-	if s.features&featureLogAll != 0 {
-		c.dirty = s.dirty
-		c.logUsed = v.addr.Log
-	}
+	c.dirty, c.logUsed = s.logOf(v)
 	return c
+}
+
+// logOf is where v logs what it writes, and the guest address by which its used ring is logged; 0: it is not.
+func (s *session) logOf(v *vringState) (d *dirtyLog, used uint64) {
+	if s.features&featureLogAll == 0 {
+		return nil, 0
+	}
+	if v.addr.Flags&addrFlagLog != 0 {
+		used = v.addr.Log
+	}
+	return s.dirty, used
 }
 
 func (s *session) setVringNum(p []byte) ([]byte, error) {
@@ -146,9 +176,15 @@ func (s *session) setVringAddr(p []byte) ([]byte, error) {
 	case a.Flags&^addrFlagLog != 0:
 		return nil, fmt.Errorf("ring %d: flags %#x, only %#x is known", a.Index, a.Flags, addrFlagLog)
 	}
-	changed := v.addr != a
+	old := v.addr
 	v.addr = a
-	return nil, s.settle(int(a.Index), changed)
+	if v.running && (a.Desc != old.Desc || a.Avail != old.Avail || a.Used != old.Used) {
+		return nil, s.again(int(a.Index))
+	}
+	if s.features&featureLogAll == 0 {
+		return nil, nil
+	}
+	return nil, s.relog(int(a.Index))
 }
 
 func (s *session) setVringBase(p []byte) ([]byte, error) {
@@ -172,7 +208,7 @@ func (s *session) getVringBase(p []byte) ([]byte, error) {
 		return nil, err
 	}
 	v.started = false
-	if err := s.settle(int(r.Index), false); err != nil {
+	if err := s.settle(int(r.Index)); err != nil {
 		return nil, err
 	}
 	closeFD(v.kick)
@@ -190,7 +226,7 @@ func (s *session) setVringEnable(p []byte) ([]byte, error) {
 		return nil, fmt.Errorf("ring %d: %d is neither 0 nor 1", r.Index, r.Num)
 	}
 	v.enabled = r.Num == 1
-	return nil, s.settle(int(r.Index), false)
+	return nil, s.settle(int(r.Index))
 }
 
 // setVringKick starts the ring. Without a descriptor it is polled.
@@ -202,7 +238,7 @@ func (s *session) setVringKick(p []byte) ([]byte, error) {
 	closeFD(v.kick)
 	v.kick = s.wire.take()
 	v.started = true
-	return nil, s.settle(i, true)
+	return nil, s.again(i)
 }
 
 func (s *session) setVringCall(p []byte) ([]byte, error) {
@@ -240,7 +276,7 @@ func (s *session) ringFile(p []byte) (*vringState, int, error) {
 // exchange puts the message's descriptor in place of *at, and hands it to the device if the ring runs.
 func (s *session) exchange(v *vringState, i int, at *int, set func(i, fd int)) error {
 	if v.running {
-		fd, err := dupFD(s.wire.fd())
+		fd, err := dupFD(s.wire.first())
 		if err != nil {
 			return err
 		}

@@ -31,8 +31,11 @@ type message struct {
 	payload []byte
 }
 
-// receive waits for a request. io.EOF says that the front-end has closed the connection between two of them. The
-// descriptors that came with it are in w.fds.
+// errGone: the front-end has closed the connection, or we have.
+var errGone = errors.New("the connection has ended")
+
+// receive waits for a request. The descriptors that came with it are in w.fds. A request that is not complete when
+// the connection ends is dropped.
 func (w *wire) receive() (message, error) {
 	var m message
 	err := w.fill(w.buf[:headerSize])
@@ -43,10 +46,7 @@ func (w *wire) receive() (message, error) {
 		return m, err
 	}
 	m.payload = w.buf[:m.Size]
-	if err = w.fill(m.payload); errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
+	if err = w.fill(m.payload); err != nil {
 		return m, fmt.Errorf("%v: payload: %w", m.ID, err)
 	}
 	return m, nil
@@ -62,16 +62,24 @@ func (w *wire) fill(b []byte) error {
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF) && got > 0:
-			return io.ErrUnexpectedEOF
 		case err != nil:
-			return err
+			return ended(err)
 		case flags&unix.MSG_CTRUNC != 0 || len(w.fds) > maxFDs:
 			return fmt.Errorf("descriptors were lost: more than %d in a message, or this process may open no more", maxFDs)
 		}
 		got += n
 	}
 	return nil
+}
+
+// ended tells the end of the connection from other errors.
+func ended(err error) error {
+	for _, end := range []error{io.EOF, net.ErrClosed, unix.ECONNRESET, unix.EPIPE} {
+		if errors.Is(err, end) {
+			return errGone
+		}
+	}
+	return err
 }
 
 // collect takes the descriptors out of control messages.
@@ -93,17 +101,17 @@ func (w *wire) collect(oob []byte) error {
 	return nil
 }
 
-// fd is the descriptor that came with the message, -1 if there is none.
-func (w *wire) fd() int {
+// first is the first descriptor that came with the message, -1 if there is none.
+func (w *wire) first() int {
 	if len(w.fds) == 0 {
 		return -1
 	}
 	return w.fds[0]
 }
 
-// take gives that descriptor to the caller.
+// take gives it to the caller.
 func (w *wire) take() int {
-	fd := w.fd()
+	fd := w.first()
 	if fd >= 0 {
 		w.fds = w.fds[1:]
 	}
@@ -121,7 +129,7 @@ func (w *wire) drop() {
 func (w *wire) reply(id messageID, payload []byte) error {
 	h := header{id, flagVersion | flagReply, uint32(len(payload))}
 	if _, err := w.conn.Write(append(h.append(nil), payload...)); err != nil {
-		return fmt.Errorf("reply to %v: %w", id, err)
+		return fmt.Errorf("reply to %v: %w", id, ended(err))
 	}
 	return nil
 }
