@@ -16,7 +16,7 @@
 // # Threads
 //
 // Methods of Loop are for its own thread, except Do, Call, CPU and Index. A Source and a Queue are called on their loop's
-// thread, but for Queue.Reply and Queue.Silent of a queue whose AnyThread is true. Engine's methods are for any thread
+// thread, but for Queue.Reply of a queue whose AnyThread is true. Engine's methods are for any thread
 // but a loop's.
 //
 // # Locks

@@ -42,6 +42,9 @@ type Engine struct {
 	mu      sync.Mutex
 	closed  bool           // guarded by mu
 	threads sync.WaitGroup // loops and pool threads
+
+	readMu  sync.Mutex
+	readers []*Loop // guarded by readMu; of NewReader
 }
 
 // New makes an engine; Start sets it running.
@@ -69,7 +72,7 @@ func New(cfg Config) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.Default()
 	}
-	e.pool.e, e.spawner.e = e, e
+	e.pool.e, e.pool.rest, e.spawner.e = e, defaultRest, e
 	for i := range cfg.Loops {
 		e.loops = append(e.loops, newLoop(e, i, cpus[i%len(cpus)]))
 	}

@@ -26,13 +26,21 @@ func (ev *event) arm(l *Loop) {
 	l.SQE().Read(int32(ev.fd), ring.Addr(ev.buf), 8, 0).SetUserData(Data(0, eventData))
 }
 
-// signal wakes the loop. Any thread.
+// signal wakes the loop. Any thread; one that comes too late must not write to whatever has the descriptor's number now.
 func (ev *event) signal() {
+	ev.mu.Lock()
+	defer ev.mu.Unlock()
+	if ev.closed {
+		return
+	}
 	one := [8]byte{1, 0, 0, 0, 0, 0, 0, 1} // not 0 on any byte order
 	_, _ = unix.Write(ev.fd, one[:])       // EAGAIN: it is signalled already
 }
 
 func (ev *event) close() {
+	ev.mu.Lock()
+	defer ev.mu.Unlock()
+	ev.closed = true
 	_ = unix.Close(ev.fd)
 	_ = ring.Free(ev.buf)
 }

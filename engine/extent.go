@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"github.com/fastfsd/fastfsd/ring"
 	"github.com/fastfsd/fastfsd/vfs"
 )
 
@@ -9,7 +8,7 @@ import (
 // on a loop without one, in the pool. A READ is short only at the end of the file: to the kernel a short answer is one.
 func (l *Loop) extent(s *Slot) {
 	f, off, buf, rwf, write := s.Op.Transfer()
-	s.moved = 0
+	s.moved, s.placed = 0, false
 	switch {
 	case len(buf) == 0:
 		l.satisfied(s, 0)
@@ -34,7 +33,7 @@ func (l *Loop) extent(s *Slot) {
 // readNow reads without waiting. False: the rest, behind s.moved, is not in memory.
 func (l *Loop) readNow(s *Slot, f *vfs.File, off int64, buf []byte, rwf uint32) (res int32, done bool) {
 	for int(s.moved) < len(buf) {
-		n, e := preadRaw(f.FD, buf[s.moved:], off+int64(s.moved), rwf)
+		n, e := preadRaw(f.FD, s.pieces(buf, false), off+int64(s.moved), rwf)
 		switch {
 		case e == 0 && n == 0:
 			return s.moved, true
@@ -58,7 +57,7 @@ func (l *Loop) writeNow(s *Slot, f *vfs.File, off int64, buf []byte, rwf uint32)
 		l.offload(s, jobIO)
 		return
 	}
-	res := pwriteAll(f.FD, buf, off, rwf)
+	res := s.writeAll(f, off, buf, rwf)
 	f.Pace.End(start)
 	l.satisfied(s, res)
 }
@@ -92,14 +91,20 @@ func (l *Loop) extentLater(s *Slot) {
 // submitIO asks for what s still lacks. The buffer is the transport's, outside the Go heap.
 func (l *Loop) submitIO(s *Slot, tag uint32) {
 	f, off, buf, rwf, write := s.Op.Transfer()
-	buf, off = buf[s.moved:], off+int64(s.moved)
+	iov, at := s.pieces(buf, write), uint64(off+int64(s.moved))
 	q := l.SQE()
-	if write {
-		q.Write(f.FD, ring.Addr(buf), uint32(len(buf)), uint64(off))
-	} else {
-		q.Read(f.FD, ring.Addr(buf), uint32(len(buf)), uint64(off))
+	switch one := len(iov) == 1; {
+	case one && write:
+		q.Write(f.FD, iov[0].Base, uint32(iov[0].Len), at)
+		q.OpFlags = rwf
+	case one:
+		q.Read(f.FD, iov[0].Base, uint32(iov[0].Len), at)
+		q.OpFlags = rwf
+	case write:
+		q.Writev(f.FD, iovAddr(iov), uint32(len(iov)), at, rwf)
+	default:
+		q.Readv(f.FD, iovAddr(iov), uint32(len(iov)), at, rwf)
 	}
-	q.OpFlags = rwf
 	q.SetUserData(Data(0, tag))
 }
 
@@ -134,10 +139,10 @@ func (l *Loop) moved(tag uint32, res int32) {
 func transfer(s *Slot) int32 {
 	f, off, buf, rwf, write := s.Op.Transfer()
 	if write {
-		return pwriteAll(f.FD, buf, off, rwf)
+		return s.writeAll(f, off, buf, rwf)
 	}
 	for int(s.moved) < len(buf) {
-		n, e := pread(f.FD, buf[s.moved:], off+int64(s.moved), rwf)
+		n, e := pread(f.FD, s.pieces(buf, false), off+int64(s.moved), rwf)
 		switch {
 		case e == vfs.EINTR:
 			continue
@@ -154,20 +159,19 @@ func transfer(s *Slot) int32 {
 	return s.moved
 }
 
-// pwriteAll writes buf: the number of bytes, or -errno if there were none.
-func pwriteAll(fd int32, buf []byte, off int64, rwf uint32) int32 {
-	done := int32(0)
-	for int(done) < len(buf) {
-		n, e := pwrite(fd, buf[done:], off+int64(done), rwf)
+// writeAll writes the extent's data: the number of bytes, or -errno if there were none.
+func (s *Slot) writeAll(f *vfs.File, off int64, buf []byte, rwf uint32) int32 {
+	for int(s.moved) < len(buf) {
+		n, e := pwrite(f.FD, s.pieces(buf, true), off+int64(s.moved), rwf)
 		switch {
 		case e == vfs.EINTR:
 			continue
-		case e != 0 && done == 0:
+		case e != 0 && s.moved == 0:
 			return -int32(e)
 		case e != 0 || n == 0:
-			return done
+			return s.moved
 		}
-		done += n
+		s.moved += n
 	}
-	return done
+	return s.moved
 }

@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	"github.com/fastfsd/fastfsd/ring"
 )
@@ -58,8 +61,10 @@ func (l *Loop) wake() {
 		l.event.signal()
 		return
 	}
-	// A full completion queue (EOVERFLOW) has woken the loop already.
-	_ = ring.SendMsgRing(l.ringFd, wakeData, 0)
+	// A full completion queue (EOVERFLOW) has woken the loop already; a ring that has gone wants no message.
+	for errors.Is(ring.SendMsgRing(l.ringFd, wakeData, 0), syscall.ENOMEM) {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // waiting says whether the inbox holds anything.

@@ -21,9 +21,25 @@ const (
 	ringCQ      = 4096
 	loopFlags   = ring.SetupSingleIssuer | ring.SetupDeferTaskrun | ring.SetupSQE128 | ring.SetupSubmitAll
 
-	maxTake  = 64  // completions taken from the ring at a time
-	maxBatch = 256 // completions and posted slots handled between two submissions
+	maxTake   = 64  // completions taken from the ring at a time
+	maxPosted = 256 // posted slots answered in a batch
 )
+
+// restrictions is all that a loop's ring may do. What goes through a ring passes by seccomp filters, so without them code
+// that an attacker has got to run here could open files and sockets that way. Of register operations only those of the
+// ring's own descriptor are left; SendMsgRing needs none, for it is not made on the ring that it wakes, nor on any.
+// Every kernel that can make a ring of loopFlags (Linux 6.1) knows restrictions (5.10).
+var restrictions = ring.Restrictions{Ops: []ring.Op{
+	ring.OpRead,        // extents, requests on /dev/fuse, the event
+	ring.OpWrite,       // extents
+	ring.OpUringCmd,    // FUSE over io_uring
+	ring.OpAsyncCancel, // a transport that stops
+	ring.OpReadv,       // extents in a guest's memory
+	ring.OpWritev,      // likewise
+	ring.OpPollAdd,     // kicks of a guest
+	ring.OpPollRemove,  // a queue that stops
+	ring.OpNop,         // a queue's next turn
+}}
 
 // User data of the engine's own: source 0.
 const (
@@ -41,8 +57,10 @@ type Loop struct {
 
 	ring     *ring.Ring // nil: a reader's loop
 	ringFd   int
-	useEvent bool // the kernel cannot message a ring: wake through event
+	useEvent bool // wake through event, for the kernel cannot message a ring; set by a test, it is kept
 	event    event
+
+	ends []EndBatch // asked for by AtEnd
 
 	sources []Source // by id; 0 is the engine's own
 	vacant  []uint32
@@ -103,7 +121,7 @@ func (l *Loop) open() error {
 	if err := l.creds.save(); err != nil {
 		return fmt.Errorf("credentials: %w", err)
 	}
-	r, err := ring.New(ring.Config{Entries: ringEntries, CQEntries: ringCQ, Flags: loopFlags})
+	r, err := ring.New(ring.Config{Entries: ringEntries, CQEntries: ringCQ, Flags: loopFlags, Restrictions: &restrictions})
 	if err != nil {
 		return err
 	}
@@ -111,8 +129,7 @@ func (l *Loop) open() error {
 		return errors.Join(err, r.Close())
 	}
 	l.ring, l.ringFd = r, r.Fd()
-	err = ring.SendMsgRing(l.ringFd, wakeData, 0)
-	if errors.Is(err, ring.ErrNotSupported) {
+	if err = ring.SendMsgRing(l.ringFd, wakeData, 0); l.useEvent || errors.Is(err, ring.ErrNotSupported) {
 		if l.useEvent, err = true, l.event.open(); err == nil {
 			l.event.arm(l)
 		}
@@ -133,48 +150,42 @@ func (l *Loop) shut() {
 	}
 }
 
-// batch handles what is ready. A panic ends it, and loses only the request that was being handled.
+// batch handles what is ready: first the completions, so that a call finds those handled that came before it, then the
+// inbox, which completions that keep coming cannot hold up. A panic ends it, and loses only the request that was being
+// handled.
 func (l *Loop) batch() {
 	defer l.caught()
-	for range maxBatch {
-		if l.cqeAt == l.cqN && !l.fetch() {
-			if !l.other() {
-				break
-			}
-			continue
+	for n := l.cqN - l.cqeAt + int(l.ring.Ready()); n > 0; n-- {
+		if l.cqeAt == l.cqN {
+			l.fetch()
 		}
 		c := &l.cqes[l.cqeAt]
 		l.cqeAt++
 		l.complete(c)
 	}
+	for range maxPosted {
+		s := l.takeSlot()
+		if s == nil {
+			break
+		}
+		l.enter(s.client)
+		l.reply(s)
+	}
+	if f := l.takeFunc(); f != nil {
+		f(l)
+	}
+	l.end()
 	l.exit()
 }
 
-// fetch takes completions out of the ring; false: there are none.
-func (l *Loop) fetch() bool {
+// fetch takes completions out of the ring.
+func (l *Loop) fetch() {
 	n := min(l.ring.Ready(), maxTake)
 	for i := range n {
 		l.cqes[i] = *l.ring.CQE(i)
 	}
-	if n > 0 {
-		l.ring.Advance(n)
-	}
+	l.ring.Advance(n)
 	l.cqeAt, l.cqN = 0, int(n)
-	return n > 0
-}
-
-// other handles one entry of the inbox; false: it is empty.
-func (l *Loop) other() bool {
-	if s := l.takeSlot(); s != nil {
-		l.enter(s.client)
-		l.settle(s, s.come)
-		return true
-	}
-	if f := l.takeFunc(); f != nil {
-		f(l)
-		return true
-	}
-	return false
 }
 
 // complete hands a completion to its source.
@@ -197,12 +208,9 @@ func (l *Loop) complete(c *ring.CQE) {
 
 // rest submits what the batch has prepared and waits for something to do, in one system call if it can.
 func (l *Loop) rest() {
-	if l.cqeAt < l.cqN {
-		return
-	}
 	var err error
 	l.in.asleep.Store(true)
-	if l.waiting() {
+	if l.cqeAt < l.cqN || l.waiting() || len(l.ends) > 0 {
 		_, err = l.ring.Submit()
 	} else {
 		_, err = l.ring.SubmitAndWait(1, -1)
@@ -261,6 +269,7 @@ func (l *Loop) caught() {
 		s := l.current
 		l.current = nil
 		l.e.log.Error("engine: panic on a loop", "cpu", l.cpu, "panic", v, "stack", string(debug.Stack()))
+		l.restore()
 		if s != nil {
 			l.fail(s)
 		}

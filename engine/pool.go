@@ -16,14 +16,14 @@ const (
 	jobIO             // the extent of a request whose method has returned
 )
 
-// workerRest is how long a thread of the pool waits for work before it ends.
-const workerRest = 10 * time.Second
+const defaultRest = 10 * time.Second
 
 // pool is threads for calls that may wait. They are locked, for a back-end may switch a thread's credentials. Threads
 // are made when there is work and all others are busy; the one that rested last works first. The queue needs no bound:
 // the transports' slots are one.
 type pool struct {
-	e *Engine
+	e    *Engine
+	rest time.Duration // how long a thread waits for work before it ends; immutable
 
 	mu         sync.Mutex
 	head, tail *Slot     // guarded by mu; first in, first out, linked by Slot.next
@@ -125,7 +125,7 @@ func (p *pool) next(w *worker) *Slot {
 	w.word.reset()
 	p.idle = append(p.idle, w)
 	p.mu.Unlock()
-	end := time.Now().Add(workerRest)
+	end := time.Now().Add(p.rest)
 	for !w.word.wait(time.Until(end)) {
 		if time.Now().Before(end) {
 			continue
@@ -138,7 +138,7 @@ func (p *pool) next(w *worker) *Slot {
 			return nil
 		}
 		p.mu.Unlock()
-		end = time.Now().Add(workerRest) // it was chosen: the wake is on its way
+		end = time.Now().Add(p.rest) // it was chosen: the wake is on its way
 	}
 	if w.slot == nil {
 		p.mu.Lock()

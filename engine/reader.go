@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 )
 
 // NewReader makes a loop without a ring for a thread of a transport that waits for requests by itself. It pins the
@@ -20,11 +21,18 @@ func (e *Engine) NewReader(c *Client, cpu int) (*Loop, error) {
 		return nil, fmt.Errorf("engine: reader on CPU %d: %w", cpu, err)
 	}
 	debug.SetPanicOnFault(true)
+	e.readMu.Lock()
+	defer e.readMu.Unlock()
+	e.readers = append(e.readers, l)
 	return l, nil
 }
 
 // CloseReader ends a loop of NewReader. The thread stays pinned: its goroutine should end without unlocking it.
 func (l *Loop) CloseReader() {
 	l.own.epoch.Close()
-	l.e.off.merge(&l.tally)
+	e := l.e
+	e.readMu.Lock()
+	defer e.readMu.Unlock()
+	e.readers = slices.DeleteFunc(e.readers, func(r *Loop) bool { return r == l })
+	e.off.merge(&l.tally)
 }

@@ -8,7 +8,7 @@ import (
 
 // Serve starts a loaded request. The slot comes back through its queue.
 func (l *Loop) Serve(s *Slot) {
-	l.current = s
+	l.current, s.placed = s, false
 	l.enter(s.client)
 	v := s.client.conn.Begin(s.Op)
 	if v != vfs.Parked && s.Op.Tainted() {
@@ -102,7 +102,7 @@ func (e *Engine) finish(s *Slot) (tainted bool) {
 			tainted = true
 			if !handed {
 				s.fault = vfs.EIO
-				s.deliver(vfs.Reply)
+				s.deliver()
 			}
 		}
 	}()
@@ -116,9 +116,9 @@ func (e *Engine) finish(s *Slot) (tainted bool) {
 		tainted = s.Op.Tainted()
 	}
 	if v == vfs.IO {
-		v = c.Satisfied(s.Op, transfer(s))
+		c.Satisfied(s.Op, transfer(s))
 	}
 	handed = true
-	s.deliver(v)
+	s.deliver()
 	return tainted
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/fastfsd/fastfsd/ring"
 	"github.com/fastfsd/fastfsd/vfs"
 )
 
@@ -12,9 +13,9 @@ type Queue interface {
 	// Reply sends s.Result and then calls s.Sent or s.Undelivered, after which the slot may be loaded again. l is nil off the
 	// loops, which happens only if AnyThread is true.
 	Reply(l *Loop, s *Slot)
-	// Silent ends a request that gets no answer: s.Sent.
+	// Silent ends a request that gets no answer: s.Sent. Called on the loop.
 	Silent(l *Loop, s *Slot)
-	// AnyThread says whether Reply and Silent may be called by any thread. It never changes.
+	// AnyThread says whether Reply may be called by any thread. It never changes.
 	AnyThread() bool
 }
 
@@ -28,16 +29,20 @@ type Slot struct {
 	queue  Queue
 	loop   *Loop
 
-	next  *Slot       // in an inbox, the pool's queue, a free list
-	come  vfs.Verdict // Reply or Silent: why it is in the inbox
-	moved int32       // bytes that an extent's I/O has moved so far
-	job   job         // what the pool is to do
-	fault vfs.Errno   // the answer, whatever the Op says; 0: the Op's
+	next      *Slot         // in an inbox, the pool's queue
+	scattered Scattered     // queue, if its payloads lie in pieces; immutable
+	whole     [1]ring.Iovec // the one piece of all others
+	placed    bool          // the reply's body lies in its pieces
+
+	moved int32     // bytes that an extent's I/O has moved so far
+	job   job       // what the pool is to do
+	fault vfs.Errno // the answer, whatever the Op says; 0: the Op's
 }
 
 // NewSlot makes a slot whose requests are served by l and answered through q.
 func (c *Client) NewSlot(l *Loop, q Queue, tag uint32) *Slot {
 	s := &Slot{client: c, queue: q, loop: l, Tag: tag}
+	s.scattered, _ = q.(Scattered)
 	s.Op = c.conn.NewOp(s)
 	return s
 }
@@ -69,17 +74,12 @@ func (s *Slot) Undelivered() {
 func (s *Slot) Owner() *Loop { return s.loop }
 
 // Late brings an answer back that was made by any thread; it implements vfs.Late.
-func (s *Slot) Late(*vfs.Op) { s.deliver(vfs.Reply) }
+func (s *Slot) Late(*vfs.Op) { s.deliver() }
 
 // deliver sends an answer from outside the loop, or brings it to the loop.
-func (s *Slot) deliver(v vfs.Verdict) {
+func (s *Slot) deliver() {
 	if !s.queue.AnyThread() {
-		s.come = v
 		s.loop.post(s)
-		return
-	}
-	if v == vfs.Silent {
-		s.queue.Silent(nil, s)
 		return
 	}
 	s.loop.e.off.finish(s, true)

@@ -1,6 +1,9 @@
 package engine
 
-import "sync"
+import (
+	"runtime/debug"
+	"sync"
+)
 
 // maxRunners is how many goroutines rest at most; more are made and end again.
 const maxRunners = 64
@@ -37,11 +40,11 @@ func (p *spawner) put(s *Slot) {
 }
 
 func (p *spawner) run(s *Slot) {
+	debug.SetPanicOnFault(true)
 	r := &runner{work: make(chan *Slot, 1)}
 	for s != nil {
-		p.e.finish(s)
-		if !p.rest(r) {
-			return
+		if tainted := p.e.finish(s); tainted || !p.rest(r) {
+			return // a file system that has locked the thread may have left it so: it ends with the goroutine
 		}
 		s = <-r.work
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/fastfsd/fastfsd/ring"
 	"github.com/fastfsd/fastfsd/vfs"
 )
 
@@ -21,11 +22,11 @@ func cpuQuota() int { return math.MaxInt }
 
 func pin(int) error { return ErrNotSupported }
 
-func preadRaw(int32, []byte, int64, uint32) (int32, vfs.Errno) { return 0, vfs.ENOSYS }
+func preadRaw(int32, []ring.Iovec, int64, uint32) (int32, vfs.Errno) { return 0, vfs.ENOSYS }
 
-func pread(int32, []byte, int64, uint32) (int32, vfs.Errno) { return 0, vfs.ENOSYS }
+func pread(int32, []ring.Iovec, int64, uint32) (int32, vfs.Errno) { return 0, vfs.ENOSYS }
 
-func pwrite(int32, []byte, int64, uint32) (int32, vfs.Errno) { return 0, vfs.ENOSYS }
+func pwrite(int32, []ring.Iovec, int64, uint32) (int32, vfs.Errno) { return 0, vfs.ENOSYS }
 
 type futex struct{}
 
@@ -50,3 +51,5 @@ type creds struct{}
 func (*creds) save() error { return ErrNotSupported }
 
 func (*creds) restore() error { return ErrNotSupported }
+
+func iovAddr([]ring.Iovec) uintptr { return 0 }

@@ -3,12 +3,14 @@
 package engine
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fastfsd/fastfsd/ring"
 	"github.com/fastfsd/fastfsd/vfs"
 )
 
@@ -21,26 +23,26 @@ const (
 	futexWake    = 1 | futexPrivate
 )
 
-// preadRaw is pread(2) for what cannot wait: the Go scheduler is not told.
-func preadRaw(fd int32, buf []byte, off int64, rwf uint32) (int32, vfs.Errno) {
-	iov := unix.Iovec{Base: unsafe.SliceData(buf), Len: uint64(len(buf))}
-	n, _, e := unix.RawSyscall6(unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), 0, uintptr(rwf))
+// preadRaw is preadv2(2) for what cannot wait: the Go scheduler is not told.
+func preadRaw(fd int32, iov []ring.Iovec, off int64, rwf uint32) (int32, vfs.Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_PREADV2, uintptr(fd), iovAddr(iov), uintptr(len(iov)), uintptr(off), 0, uintptr(rwf))
 	return int32(n), vfs.Errno(e)
 }
 
-// pread is preadv2(2) into one buffer.
-func pread(fd int32, buf []byte, off int64, rwf uint32) (int32, vfs.Errno) {
-	iov := unix.Iovec{Base: unsafe.SliceData(buf), Len: uint64(len(buf))}
-	n, _, e := unix.Syscall6(unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), 0, uintptr(rwf))
+// pread is preadv2(2).
+func pread(fd int32, iov []ring.Iovec, off int64, rwf uint32) (int32, vfs.Errno) {
+	n, _, e := unix.Syscall6(unix.SYS_PREADV2, uintptr(fd), iovAddr(iov), uintptr(len(iov)), uintptr(off), 0, uintptr(rwf))
 	return int32(n), vfs.Errno(e)
 }
 
-// pwrite is pwritev2(2) from one buffer.
-func pwrite(fd int32, buf []byte, off int64, rwf uint32) (int32, vfs.Errno) {
-	iov := unix.Iovec{Base: unsafe.SliceData(buf), Len: uint64(len(buf))}
-	n, _, e := unix.Syscall6(unix.SYS_PWRITEV2, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), 0, uintptr(rwf))
+// pwrite is pwritev2(2).
+func pwrite(fd int32, iov []ring.Iovec, off int64, rwf uint32) (int32, vfs.Errno) {
+	n, _, e := unix.Syscall6(unix.SYS_PWRITEV2, uintptr(fd), iovAddr(iov), uintptr(len(iov)), uintptr(off), 0, uintptr(rwf))
 	return int32(n), vfs.Errno(e)
 }
+
+// iovAddr is the address of pieces, which a slot or a queue keeps alive.
+func iovAddr(iov []ring.Iovec) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(iov))) }
 
 // futex is a flag that one thread waits for. The thread waits in a system call and not in a channel: waking a
 // goroutine that is locked to its thread takes two wake-ups.
@@ -66,4 +68,7 @@ func (f *futex) wait(d time.Duration) bool {
 type event struct {
 	fd  int
 	buf []byte // 8 bytes outside the Go heap
+
+	mu     sync.Mutex
+	closed bool // guarded by mu
 }

@@ -15,7 +15,7 @@ type opTally struct {
 
 // Counter is what one loop did for one opcode.
 type Counter struct {
-	CPU      int // of the loop; -1: answered off the loops
+	CPU      int // of the loop or reader; -1: answered elsewhere, or by a reader that has ended
 	Opcode   abi.Opcode
 	Count    uint64 // requests answered, or ended without an answer
 	Errors   uint64 // of them, with an errno
@@ -74,10 +74,15 @@ func (t *tally) leave(s *Slot, pool bool) {
 	}
 }
 
-// Counters are the requests so far, per loop and opcode, without those that never came.
+// Counters are the requests so far, per loop, reader and opcode, without those that never came.
 func (e *Engine) Counters() []Counter {
 	var out []Counter
 	for _, l := range e.loops {
+		out = l.tally.list(out, l.cpu)
+	}
+	e.readMu.Lock()
+	defer e.readMu.Unlock()
+	for _, l := range e.readers {
 		out = l.tally.list(out, l.cpu)
 	}
 	return e.off.list(out, -1)

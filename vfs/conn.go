@@ -136,3 +136,17 @@ func (c *Conn) panicked(op abi.Opcode, v any) {
 		c.opts.OnPanic(op, v, debug.Stack())
 	}
 }
+
+// Reset takes everything away from a peer that begins anew with INIT: requests in flight are interrupted, nodes and handles given back.
+func (c *Conn) Reset() {
+	c.InterruptAll()
+	c.drop(false)
+}
+
+// InterruptAll interrupts all requests in flight.
+func (c *Conn) InterruptAll() { c.flight.interruptAll() }
+
+// MaxPayload is the memory that the largest request's or reply's payload may need whatever INIT will say, bytes.
+func (c *Conn) MaxPayload() int {
+	return Negotiated{MaxWrite: c.opts.maxWrite(), MaxPages: c.opts.maxPages()}.Payload()
+}

@@ -14,6 +14,7 @@ import (
 // grammar is the command line.
 type grammar struct {
 	Mount   mountArgs `cmd:"" help:"Serve the directory SRC at the mount point MNT."`
+	Serve   serveArgs `cmd:"" help:"Serve directories to virtual machines, as vhost-user-fs devices."`
 	Version struct{}  `cmd:"" help:"Say what this is."`
 	Help    helpArgs  `cmd:"" help:"List commands, or one command's options."`
 }
@@ -24,14 +25,17 @@ type mountArgs struct {
 	config.Mount
 }
 
+type serveArgs struct{ config.Serve }
+
 type helpArgs struct {
 	Command string `arg:"" optional:"" help:"Command to explain."`
 }
 
 // invocation is a parsed command line.
 type invocation struct {
-	command string // "mount", "version" or "" for help, which was printed
+	command string // "mount", "serve", "version" or "" for help, which was printed
 	mount   mountArgs
+	serve   serveArgs
 	args    []string // what the process was given, for a start in the background
 }
 
@@ -41,7 +45,7 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-var commands = []string{"mount", "version", "help"}
+var commands = []string{"mount", "serve", "version", "help"}
 
 // normalize makes "mount --daemon" explicit where mount(8) calls us.
 func normalize(args []string) []string {
@@ -93,6 +97,8 @@ func parse(args []string, stdout io.Writer) (*invocation, error) {
 		_, _, _, err = parseOnce(more, nil, stdout)
 	case "mount":
 		inv.mount, err = parseMount(rest, g, stdout)
+	case "serve":
+		inv.serve, err = parseServe(rest, g, stdout)
 	}
 	return inv, err
 }
@@ -110,15 +116,30 @@ func parseMount(args []string, g *grammar, stdout io.Writer) (mountArgs, error) 
 		return mountArgs{}, err
 	}
 	if g.Mount.Config != "" {
-		file, err := config.Load(g.Mount.Config)
-		if err != nil {
-			return mountArgs{}, &usageError{err}
-		}
-		if g, _, _, err = parseOnce(args, file, stdout); err != nil {
-			return mountArgs{}, err
-		}
+		g, err = withFile[config.Mount](args, g.Mount.Config, stdout)
 	}
-	return g.Mount, nil
+	return g.Mount, err
+}
+
+// parseServe parses again with the configuration file behind the flags.
+func parseServe(args []string, g *grammar, stdout io.Writer) (_ serveArgs, err error) {
+	if g.Serve.Config != "" {
+		g, err = withFile[config.Serve](args, g.Serve.Config, stdout)
+	}
+	return g.Serve, err
+}
+
+// withFile parses with a file of settings T behind the flags.
+func withFile[T any](args []string, path string, stdout io.Writer) (*grammar, error) {
+	file, err := config.Load[T](path)
+	if err != nil {
+		return &grammar{}, &usageError{err}
+	}
+	g, _, _, err := parseOnce(args, file, stdout)
+	if err != nil {
+		return &grammar{}, err
+	}
+	return g, nil
 }
 
 // parseOnce runs kong. exited: help was printed.
@@ -126,7 +147,7 @@ func parseOnce(args []string, file config.File, stdout io.Writer) (g *grammar, c
 	g = &grammar{}
 	k, err := kong.New(g,
 		kong.Name("fastfsd"),
-		kong.Description("A file server that serves a file system to Linux through /dev/fuse."),
+		kong.Description("A file server that serves a file system to Linux through /dev/fuse and to virtual machines."),
 		kong.Writers(stdout, stdout),
 		kong.Exit(func(int) { exited = true }),
 		kong.Resolvers(fileResolver(file)),

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"log/syslog"
 	"os"
+
+	"github.com/fastfsd/fastfsd/internal/config"
 )
 
 // newLogger makes the logger. daemon: stderr will not be there for long.
-func newLogger(m *mountArgs, daemon bool, stderr io.Writer) (*slog.Logger, error) {
+func newLogger(m *config.Process, daemon bool, stderr io.Writer) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(m.LogLevel)); err != nil {
 		return nil, &usageError{fmt.Errorf("log-level: %w", err)}

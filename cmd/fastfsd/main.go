@@ -35,22 +35,24 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	switch inv.command {
 	case "mount":
-		if err := mountCommand(inv, stderr); err != nil {
-			if errors.As(err, &usage) {
-				fmt.Fprintf(stderr, "fastfsd: %v\n", err)
-				return exitUsage
-			}
-			var started *childError
-			if errors.As(err, &started) { // it has said why
-				return started.code
-			}
-			fmt.Fprintf(stderr, "fastfsd: %v\n", err)
-			return exitFail
-		}
+		err = mountCommand(inv, stderr)
+	case "serve":
+		err = serveCommand(inv, stderr)
 	case "version":
 		fmt.Fprintln(stdout, versionLine())
 	}
-	return exitOK
+	var started *childError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &started): // it has said why
+		return started.code
+	}
+	fmt.Fprintf(stderr, "fastfsd: %v\n", err)
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFail
 }
 
 // versionLine is the module's version with the toolchain's.

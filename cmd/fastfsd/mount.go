@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/fastfsd/fastfsd/abi"
 	"github.com/fastfsd/fastfsd/engine"
 	"github.com/fastfsd/fastfsd/fusedev"
 	"github.com/fastfsd/fastfsd/internal/sdnotify"
@@ -25,7 +24,7 @@ func mountCommand(inv *invocation, stderr io.Writer) error {
 	if m.Daemon && !isChild() {
 		return background(inv.args)
 	}
-	log, err := newLogger(m, m.Daemon, stderr)
+	log, err := newLogger(&m.Process, m.Daemon, stderr)
 	if err != nil {
 		return err
 	}
@@ -53,17 +52,11 @@ func (s *settings) run(m *mountArgs, signals chan os.Signal, log *slog.Logger, s
 	if err != nil {
 		return fmt.Errorf("source %s: %w", s.source, err)
 	}
-	eng, err := engine.New(s.engine)
+	eng, err := startEngine(s.engine)
 	if err != nil {
 		return err
 	}
-	if err := eng.Start(); err != nil {
-		return fmt.Errorf("%w (is io_uring forbidden here? sysctl kernel.io_uring_disabled, or a container's seccomp filter)", err)
-	}
 	defer func() { err = errors.Join(err, eng.Close()) }()
-	s.mount.VFS.OnPanic = func(op abi.Opcode, v any, stack []byte) {
-		log.Error("a request failed by a panic", "op", op.String(), "panic", v, "stack", string(stack))
-	}
 	srv, err := fusedev.Mount(eng, fs, s.point, s.mount)
 	if err != nil {
 		return err
@@ -77,6 +70,17 @@ func (s *settings) run(m *mountArgs, signals chan os.Signal, log *slog.Logger, s
 		return errors.Join(err, srv.Close())
 	}
 	return serve(srv, signals, log, stderr)
+}
+
+func startEngine(c engine.Config) (*engine.Engine, error) {
+	eng, err := engine.New(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := eng.Start(); err != nil {
+		return nil, fmt.Errorf("%w (is io_uring forbidden here? sysctl kernel.io_uring_disabled, or a container's seccomp filter)", err)
+	}
+	return eng, nil
 }
 
 // ready tells whoever waits for the mount.

@@ -15,3 +15,5 @@ type childError struct{ code int }
 func (e *childError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
 func mountCommand(*invocation, io.Writer) error { return fusedev.ErrNotSupported }
+
+func serveCommand(*invocation, io.Writer) error { return fusedev.ErrNotSupported }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/fastfsd/fastfsd/abi"
 	"github.com/fastfsd/fastfsd/engine"
 	"github.com/fastfsd/fastfsd/fusedev"
 	"github.com/fastfsd/fastfsd/internal/config"
@@ -33,17 +34,11 @@ func wire(m *mountArgs, log *slog.Logger) (*settings, error) {
 	if s.source, err = filepath.Abs(m.Source); err != nil {
 		return nil, fmt.Errorf("source %s: %w", m.Source, err)
 	}
-	if m.MaxWrite > math.MaxUint32 || m.MaxRead > math.MaxUint32 || m.MaxPages < 0 || m.MaxPages > math.MaxUint16 {
-		return nil, &usageError{errors.New("max-write, max-read or max-pages: out of range (at most 65535 pages of 4 KiB)")}
+	if m.MaxRead > math.MaxUint32 {
+		return nil, &usageError{errors.New("max-read: out of range")}
 	}
-	if m.NoOpen && m.Cache != "always" {
-		return nil, &usageError{errors.New("no-open: only with --cache always: without OPEN nobody would see that a file has changed")}
-	}
-	if m.PosixACL && !m.Xattr {
-		return nil, &usageError{errors.New("posix-acl: ACLs are extended attributes: leave out --no-xattr")}
-	}
-	s.engine = engine.Config{Loops: m.Threads, Pool: m.Pool, Memory: int64(m.Memory), Logger: log}
-	if err := s.wireShare(m); err != nil {
+	s.engine = engineConfig(&m.Engine, log)
+	if s.share, err = shareOptions(&m.Share); err != nil {
 		return nil, &usageError{err}
 	}
 	if err := s.wireMount(m, log); err != nil {
@@ -52,13 +47,26 @@ func wire(m *mountArgs, log *slog.Logger) (*settings, error) {
 	return s, nil
 }
 
-func (s *settings) wireShare(m *mountArgs) error {
+func engineConfig(m *config.Engine, log *slog.Logger) engine.Config {
+	return engine.Config{Loops: m.Threads, Pool: m.Pool, Memory: int64(m.Memory), Logger: log}
+}
+
+// shareOptions are a directory's options, checked as far as they concern each other.
+func shareOptions(m *config.Share) (passthrough.Options, error) {
 	o := passthrough.Defaults()
+	switch {
+	case m.MaxWrite > math.MaxUint32 || m.MaxPages < 0 || m.MaxPages > math.MaxUint16:
+		return o, errors.New("max-write or max-pages: out of range (at most 65535 pages of 4 KiB)")
+	case m.NoOpen && m.Cache != "always":
+		return o, errors.New("no-open: only with --cache always: without OPEN nobody would see that a file has changed")
+	case m.PosixACL && !m.Xattr:
+		return o, errors.New("posix-acl: ACLs are extended attributes: leave out --no-xattr")
+	}
 	if err := o.Cache.UnmarshalText([]byte(m.Cache)); err != nil {
-		return fmt.Errorf("cache: %w", err)
+		return o, fmt.Errorf("cache: %w", err)
 	}
 	if err := o.InodeHandles.UnmarshalText([]byte(m.InodeFileHandles)); err != nil {
-		return fmt.Errorf("inode-file-handles: %w", err)
+		return o, fmt.Errorf("inode-file-handles: %w", err)
 	}
 	set := func(to *time.Duration, from *config.Duration) {
 		if from != nil {
@@ -72,8 +80,26 @@ func (s *settings) wireShare(m *mountArgs) error {
 	set(&o.NegativeTimeout, m.NegativeTimeout)
 	o.ReadOnly, o.NoXattr, o.NoReaddir, o.SealSize = m.ReadOnly, !m.Xattr, m.NoReaddir, m.SealSize
 	o.NoDirectIO, o.HostIno = !m.AllowDirectIO, m.HostIno
-	s.share = o
-	return nil
+	return o, nil
+}
+
+// vfsOptions are the connection's options of a share.
+func vfsOptions(m *config.Share, log *slog.Logger) vfs.Options {
+	o := vfs.Options{
+		MaxWrite: uint32(m.MaxWrite), MaxPages: uint16(m.MaxPages),
+		Writeback: m.Writeback, NoOpen: m.NoOpen, NoOpendir: m.NoOpendir, PosixACL: m.PosixACL,
+		LocalLocks: m.Locks == "local", KeepPriv: !m.KillprivV2,
+	}
+	switch m.Readdirplus {
+	case "always":
+		o.Readdirplus = vfs.ReaddirplusAlways
+	case "no":
+		o.Readdirplus = vfs.ReaddirplusOff
+	}
+	o.OnPanic = func(op abi.Opcode, v any, stack []byte) {
+		log.Error("a request failed by a panic", "op", op.String(), "panic", v, "stack", string(stack))
+	}
+	return o
 }
 
 func (s *settings) wireMount(m *mountArgs, log *slog.Logger) error {
@@ -97,17 +123,7 @@ func (s *settings) wireMount(m *mountArgs, log *slog.Logger) error {
 			o.ReadAhead = -1
 		}
 	}
-	o.VFS = vfs.Options{
-		MaxWrite: uint32(m.MaxWrite), MaxPages: uint16(m.MaxPages),
-		Writeback: m.Writeback, NoOpen: m.NoOpen, NoOpendir: m.NoOpendir, PosixACL: m.PosixACL,
-		LocalLocks: m.Locks == "local", KeepPriv: !m.KillprivV2,
-	}
-	switch m.Readdirplus {
-	case "always":
-		o.VFS.Readdirplus = vfs.ReaddirplusAlways
-	case "no":
-		o.VFS.Readdirplus = vfs.ReaddirplusOff
-	}
+	o.VFS = vfsOptions(&m.Share, log)
 	s.mount = o
 	return nil
 }

@@ -82,7 +82,7 @@ func TestArgs(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	got, err := Parse([]byte("transport = \"uring\"\nthreads = 3\nattr-timeout = \"2s\"\nentry-timeout = 5\nmemory = 1024\nwriteback = true\n"))
+	got, err := Parse[Mount]([]byte("transport = \"uring\"\nthreads = 3\nattr-timeout = \"2s\"\nentry-timeout = 5\nmemory = 1024\nwriteback = true\n"))
 	want := File{"transport": "uring", "threads": "3", "attr-timeout": "2s", "entry-timeout": "5", "memory": "1024", "writeback": "true"}
 	if err != nil || !cmp.Equal(got, want) {
 		t.Errorf("%v, %v", cmp.Diff(want, got), err)
@@ -99,7 +99,7 @@ func TestParse(t *testing.T) {
 		"Threads = 1\n":                  "line 1: Threads",
 		"threads = 99999999999999999999": "",
 	} {
-		if _, err := Parse([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Parse[Mount]([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", in, err, want)
 		}
 	}
@@ -107,8 +107,12 @@ func TestParse(t *testing.T) {
 
 // TestNames: a flag and its key in the file have the same name, and each setting explains itself.
 func TestNames(t *testing.T) {
-	var g struct{ Mount }
-	k, err := kong.New(&g)
+	t.Run("mount", testNames[Mount])
+	t.Run("serve", testNames[Serve])
+}
+
+func testNames[T any](t *testing.T) {
+	k, err := kong.New(new(T))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,9 +120,10 @@ func TestNames(t *testing.T) {
 	for _, f := range k.Model.Flags {
 		flags[f.Name] = f
 	}
-	typ := reflect.TypeFor[Mount]()
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+		if f.Anonymous {
+			continue
+		}
 		key := f.Tag.Get("toml")
 		if key == "-" {
 			key = f.Tag.Get("name")
@@ -148,9 +153,9 @@ func FuzzList(f *testing.F) {
 		}
 		for _, a := range args {
 			name, _, _ := strings.Cut(strings.TrimPrefix(a, "--"), "=")
-			_, _, ok := lookup(name)
+			_, _, ok := lookup(reflect.TypeFor[Mount](), name)
 			if plain, no := strings.CutPrefix(name, "no-"); !ok && no {
-				_, _, ok = lookup(plain)
+				_, _, ok = lookup(reflect.TypeFor[Mount](), plain)
 			}
 			if !ok || name == "options" {
 				t.Errorf("%q gave %q", s, a)
@@ -163,12 +168,12 @@ func FuzzTOML(f *testing.F) {
 	f.Add("threads = 1\nmemory = \"1G\"")
 	f.Add("a.b = 1")
 	f.Fuzz(func(t *testing.T, s string) {
-		file, err := Parse([]byte(s))
+		file, err := Parse[Mount]([]byte(s))
 		if err != nil {
 			return
 		}
 		for k := range file {
-			if _, _, ok := lookup(k); !ok {
+			if _, _, ok := lookup(reflect.TypeFor[Mount](), k); !ok {
 				t.Errorf("%q: key %q", s, k)
 			}
 		}

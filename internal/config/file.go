@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strconv"
 
 	"github.com/pelletier/go-toml/v2"
@@ -16,8 +17,8 @@ type File map[string]string
 // maxFile is the largest configuration file, in bytes.
 const maxFile = 1 << 20
 
-// Load reads a file. A key that is no setting, or a value of the wrong kind, is an error that names the line.
-func Load(path string) (File, error) {
+// Load reads a file with settings of a command, T. A key that is no setting, or a value of the wrong kind, is an error that names the line.
+func Load[T any](path string) (File, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
@@ -25,7 +26,7 @@ func Load(path string) (File, error) {
 	if len(b) > maxFile {
 		return nil, fmt.Errorf("config: %s: larger than 1 MiB", path)
 	}
-	f, err := Parse(b)
+	f, err := Parse[T](b)
 	if err != nil {
 		return nil, fmt.Errorf("config: %s: %w", path, err)
 	}
@@ -33,9 +34,9 @@ func Load(path string) (File, error) {
 }
 
 // Parse is Load of bytes.
-func Parse(b []byte) (File, error) {
+func Parse[T any](b []byte) (File, error) {
 	dec := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields()
-	if err := dec.Decode(new(Mount)); err != nil {
+	if err := dec.Decode(new(T)); err != nil {
 		return nil, explain(err)
 	}
 	var raw map[string]any
@@ -44,7 +45,7 @@ func Parse(b []byte) (File, error) {
 	}
 	f := File{}
 	for k, v := range raw {
-		if _, _, ok := lookup(k); !ok { // the decoder takes keys in any case, flags have one spelling
+		if _, _, ok := lookup(reflect.TypeFor[T](), k); !ok { // the decoder takes keys in any case, flags have one spelling
 			return nil, fmt.Errorf("line %d: %s: no such setting; names are lower case", lineOf(b, k), k)
 		}
 		switch v := v.(type) {

@@ -99,9 +99,9 @@ func (it Item) flag() (string, error) {
 		return arg, nil
 	}
 	name := strings.ReplaceAll(it.Key, "_", "-")
-	kind, _, ok := lookup(name)
+	kind, _, ok := lookup(reflect.TypeFor[Mount](), name)
 	if plain, no := strings.CutPrefix(name, "no-"); !ok && no {
-		if _, negatable, ok := lookup(plain); ok && negatable && !it.Has {
+		if _, negatable, ok := lookup(reflect.TypeFor[Mount](), plain); ok && negatable && !it.Has {
 			return "--" + name, nil
 		}
 	}
@@ -116,11 +116,12 @@ func (it Item) flag() (string, error) {
 	return "--" + name, nil
 }
 
-// lookup finds a setting by its long name.
-func lookup(name string) (kind reflect.Kind, negatable, ok bool) {
-	t := reflect.TypeFor[Mount]()
-	for i := range t.NumField() {
-		f := t.Field(i)
+// lookup finds one of the settings by its long name.
+func lookup(settings reflect.Type, name string) (kind reflect.Kind, negatable, ok bool) {
+	for _, f := range reflect.VisibleFields(settings) {
+		if f.Anonymous {
+			continue
+		}
 		key := f.Tag.Get("toml")
 		if key == "-" {
 			key = f.Tag.Get("name")
