@@ -178,11 +178,7 @@ func (d *Driver) allocate() error {
 	for i := range d.c.Queues + 1 {
 		q := &Queue{index: i, kick: -1, call: -1, broken: -1, sock: d.f.FD()}
 		d.queues = append(d.queues, q)
-		g, err := newGeometry(d.mem, d.c.Size, d.features)
-		if err != nil {
-			return err
-		}
-		if q.ring, err = newSplit(g, d.mem); err != nil {
+		if q.ring, err = newLayout(d.mem, d.c.Size, d.features); err != nil {
 			return err
 		}
 		for _, fd := range []*int{&q.kick, &q.call, &q.broken} {

@@ -56,3 +56,7 @@ func halves(b []byte) []uint16 {
 func descs(b []byte) []desc {
 	return unsafe.Slice((*desc)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/descSize)
 }
+
+func packedDescs(b []byte) []packedDesc {
+	return unsafe.Slice((*packedDesc)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/descSize)
+}

@@ -45,9 +45,20 @@ type geometry struct {
 	eventIdx, indirect bool
 
 	area     [3][]byte // descriptors; driver's (avail); device's (used)
-	tables   []desc    // an indirect table for each id
+	tables   []byte    // an indirect table for each id
 	tableGPA uint64
 	tableLen int
+}
+
+func newLayout(m *Memory, size int, features uint64) (layout, error) {
+	g, err := newGeometry(m, size, features)
+	if err != nil {
+		return nil, err
+	}
+	if features&FeatureRingPacked != 0 {
+		return newPacked(g, m)
+	}
+	return newSplit(g, m)
 }
 
 func newGeometry(m *Memory, size int, features uint64) (geometry, error) {
@@ -58,7 +69,7 @@ func newGeometry(m *Memory, size int, features uint64) (geometry, error) {
 		if err != nil {
 			return g, err
 		}
-		g.tables, g.tableGPA = descs(b), m.Segment(b).Addr
+		g.tables, g.tableGPA = b, m.Segment(b).Addr
 	}
 	return g, nil
 }
@@ -72,13 +83,16 @@ func (g *geometry) maxChain() int {
 	return g.size
 }
 
-func (g *geometry) table(id uint16) []desc { return g.tables[int(id)*g.tableLen:][:g.tableLen] }
+func (g *geometry) table(id uint16) []byte {
+	n := g.tableLen * descSize
+	return g.tables[int(id)*n:][:n]
+}
 
 func (g *geometry) tableAddr(id uint16) uint64 {
 	return g.tableGPA + uint64(id)*uint64(g.tableLen)*descSize
 }
 
-// chainDesc is descriptor i of the chain.
+// chainDesc is descriptor i of the chain, as the split layout has it.
 func chainDesc(in, out []Segment, i int) desc {
 	var d desc
 	if i < len(in) {

@@ -78,7 +78,7 @@ func (s *split) add(in, out []Segment) (uint16, error) {
 	}
 	head := s.head
 	if table {
-		t := s.table(head)
+		t := descs(s.table(head))
 		for i := range n {
 			t[i] = chainDesc(in, out, i)
 			t[i].next = uint16(i + 1)
