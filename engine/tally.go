@@ -41,7 +41,7 @@ func (t *tally) finish(s *Slot, shared bool) {
 	switch s.Op.Opcode() {
 	case abi.OpRead:
 	case abi.OpWrite:
-		n = len(s.Op.Data())
+		n = s.Op.DataLen()
 	default:
 		n = 0
 	}

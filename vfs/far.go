@@ -39,6 +39,14 @@ func (c *Conn) LoadFar(op *Op, msg []byte, n int, far Far, reply []byte) {
 // Far says whether the data of a WRITE is still where the peer has it.
 func (op *Op) Far() bool { return op.far != nil }
 
+// DataLen is the length of Data, which it leaves where it is.
+func (op *Op) DataLen() int {
+	if op.far != nil {
+		return op.farLen
+	}
+	return len(op.data)
+}
+
 // Data is the request's payload behind its argument and names. What a FarWriter never asks for is never copied; nil where the
 // peer's memory has gone.
 func (op *Op) Data() []byte {

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fastfsd/fastfsd/abi"
 	"github.com/fastfsd/fastfsd/engine"
 	"github.com/fastfsd/fastfsd/internal/sdnotify"
 	"github.com/fastfsd/fastfsd/passthrough"
@@ -54,7 +55,7 @@ func serveCommand(inv *invocation, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = serveShares(m, shares, eng, signals, log)
+	err = serveShares(m, shares, eng, signals, log, stderr)
 	return errors.Join(err, eng.Close())
 }
 
@@ -124,7 +125,7 @@ func parseShare(text string) (*share, error) {
 }
 
 // serveShares listens for all shares and serves until a signal, or until all VMMs have gone for good.
-func serveShares(m *serveArgs, shares []*share, eng *engine.Engine, signals <-chan os.Signal, log *slog.Logger) error {
+func serveShares(m *serveArgs, shares []*share, eng *engine.Engine, signals <-chan os.Signal, log *slog.Logger, stderr io.Writer) error {
 	group, err := parseGroup(m.Group)
 	if err != nil {
 		return &usageError{err}
@@ -154,6 +155,7 @@ func serveShares(m *serveArgs, shares []*share, eng *engine.Engine, signals <-ch
 			left--
 		case sig := <-signals:
 			if sig == unix.SIGUSR1 {
+				printTotals(eng, stderr)
 				continue
 			}
 			log.Info("ending", "signal", sig.String())
@@ -164,6 +166,21 @@ func serveShares(m *serveArgs, shares []*share, eng *engine.Engine, signals <-ch
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// printTotals writes a line for each opcode that guests have sent: name, requests, errors.
+func printTotals(eng *engine.Engine, w io.Writer) {
+	var sums [abi.OpMax + 1]struct{ count, errors uint64 }
+	for _, c := range eng.Counters() {
+		s := &sums[min(c.Opcode, abi.OpMax)]
+		s.count += c.Count
+		s.errors += c.Errors
+	}
+	for op, s := range sums {
+		if s.count > 0 {
+			fmt.Fprintf(w, "%s %d %d\n", abi.Opcode(op), s.count, s.errors)
+		}
+	}
 }
 
 // parseGroup is a group's number; -1: none was said.

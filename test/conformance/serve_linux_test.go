@@ -17,6 +17,7 @@ import (
 	"github.com/fastfsd/fastfsd/engine"
 	"github.com/fastfsd/fastfsd/fusedev"
 	"github.com/fastfsd/fastfsd/internal/testmount"
+	"github.com/fastfsd/fastfsd/passthrough"
 	"github.com/fastfsd/fastfsd/vfs/iofs"
 	"github.com/fastfsd/fastfsd/vfs/memfs"
 	"github.com/fastfsd/fastfsd/vfs/nodefs"
@@ -32,13 +33,21 @@ const (
 	suiteLimit = 4 * time.Minute
 )
 
-// backends are what can be served.
-var backends = map[string]func() any{
-	"iofs":   func() any { return iofs.New(vfstest.Tree()) },
-	"nodefs": func() any { return nodefs.New(nodefs.NewDir(), nodefs.Options{TTL: time.Second}) },
-	"memfs": func() any {
+// backends are what can be served; some want an argument.
+var backends = map[string]func(args []string) any{
+	"iofs":   func([]string) any { return iofs.New(vfstest.Tree()) },
+	"nodefs": func([]string) any { return nodefs.New(nodefs.NewDir(), nodefs.Options{TTL: time.Second}) },
+	"memfs": func([]string) any {
 		fs := memfs.New(memfs.Options{})
 		fs.SetRoot(0, 0, 0o755)
+		return fs
+	},
+	"passthrough": func(args []string) any {
+		unix.Umask(0)
+		fs, err := passthrough.New(args[0], passthrough.Defaults())
+		if err != nil {
+			panic(err)
+		}
 		return fs
 	},
 }
@@ -64,13 +73,17 @@ func serve(args []string) error {
 		return err
 	}
 	defer e.Close()
+	backend := func() any { return backends[args[0]](args[3:]) }
+	if strings.HasPrefix(args[1], "vhost") {
+		return serveGuest(e, backend, args[1], args[2])
+	}
 	o := fusedev.Defaults()
 	o.AllowOther, o.DefaultPermissions = true, true
 	o.VFS.Poison = true
 	if err := o.Transport.UnmarshalText([]byte(args[1])); err != nil {
 		return err
 	}
-	s, err := fusedev.Mount(e, backends[args[0]](), args[2], o)
+	s, err := fusedev.Mount(e, backend(), args[2], o)
 	if err != nil {
 		return err
 	}
@@ -88,14 +101,14 @@ func serve(args []string) error {
 
 // start serves a back-end in a process of its own and returns the mount point. The end of the test stops it; one that hangs is
 // aborted.
-func start(t *testing.T, backend, transport string) string {
+func start(t *testing.T, backend, transport string, args ...string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "conformance-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := exec.Command("/proc/self/exe")
-	c.Env = append(os.Environ(), serveEnv+"="+strings.Join([]string{backend, transport, dir}, " "))
+	c.Env = append(os.Environ(), serveEnv+"="+strings.Join(append([]string{backend, transport, dir}, args...), " "))
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
 	if err != nil {
