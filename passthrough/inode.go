@@ -15,9 +15,9 @@ const handleMax = 24
 
 // ident is what makes an inode one: birth tells two uses of an inode number apart where the host knows it.
 type ident struct {
-	dev, ino uint64
-	birth    int64  // ns
-	mnt      uint32 // index of the host mount
+	ino   uint64
+	birth int64  // ns
+	mnt   uint32 // index of the host mount, which knows the device
 }
 
 // inode is a node of the host that the client knows. No pointers: a million of them cost the collector nothing.
@@ -44,7 +44,7 @@ type shard struct {
 }
 
 func (id *ident) hash() uint64 {
-	h := (id.ino ^ id.dev<<32 ^ uint64(id.mnt)<<52 ^ uint64(id.birth)<<7) * 0x9E3779B97F4A7C15
+	h := (id.ino ^ uint64(id.mnt)<<52 ^ uint64(id.birth)<<7) * 0x9E3779B97F4A7C15
 	return h ^ h>>29
 }
 

@@ -32,7 +32,7 @@ func birth(st *unix.Statx_t) int64 {
 }
 
 func identOf(st *unix.Statx_t, mnt uint32) ident {
-	return ident{dev: device(st.Dev_major, st.Dev_minor), ino: st.Ino, birth: birth(st), mnt: mnt}
+	return ident{ino: st.Ino, birth: birth(st), mnt: mnt}
 }
 
 // known finds the inode that st shows and takes a reference of it. The mount's reference, which is the caller's, is given back then.

@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	slabBits = 9 // values in a chunk
-	midBits  = 9 // chunks in a page of the directory
-	topBits  = 8 // pages of the directory: 67 million values in all
+	slabBits = 10 // values in a chunk: whole pages of the heap, whatever their size
+	midBits  = 8  // chunks in a page of the directory
+	topBits  = 8  // pages of the directory: 67 million values in all
 
 	slabLen = 1 << slabBits
 )
