@@ -158,16 +158,14 @@ func (q *queue) serve(l *engine.Loop, r *request) {
 func (q *queue) crowded() bool { return q.held > q.size*3/4 }
 
 func (q *queue) take() *request {
+	if q.free == nil {
+		if err := q.moreRequests(); err != nil {
+			q.c.log.Warn("no memory for a guest's requests: they wait", "queue", q.index, "err", err)
+			return nil
+		}
+	}
 	r := q.free
-	if r != nil {
-		q.free, r.next = r.next, nil
-		return r
-	}
-	r, err := q.newRequest()
-	if err != nil {
-		q.c.log.Warn("no memory for a guest's requests: they wait", "queue", q.index, "err", err)
-		return nil
-	}
+	q.free, r.next = r.next, nil
 	return r
 }
 
@@ -207,11 +205,10 @@ func (q *queue) atEnd(l *engine.Loop) {
 // EndBatch implements engine.EndBatch: it writes the answers of a batch and interrupts the driver once, if it wants that.
 func (q *queue) EndBatch(l *engine.Loop) {
 	q.ending = false
-	for n := len(q.done); n > 0; n = len(q.done) {
-		r := q.done[n-1]
-		q.done = q.done[:n-1]
+	for _, r := range q.done {
 		q.finish(l, r)
 	}
+	q.done = q.done[:0]
 	if q.vq == nil || q.broken {
 		return
 	}

@@ -3,6 +3,8 @@
 package vring
 
 import (
+	"golang.org/x/sys/unix"
+
 	"github.com/fastfsd/fastfsd/abi"
 	"github.com/fastfsd/fastfsd/engine"
 	"github.com/fastfsd/fastfsd/ring"
@@ -27,18 +29,25 @@ type request struct {
 	next   *request
 }
 
-// newRequest makes one more request of q.
-func (q *queue) newRequest() (*request, error) {
-	payload := q.c.conn.MaxPayload()
-	mem, err := ring.Alloc(requestMax + payload)
+// batchOf is how many requests get their memory in one mapping, of which a process may have 65,530.
+const batchOf = 16
+
+// moreRequests puts more requests on q's free list.
+func (q *queue) moreRequests() error {
+	each := requestMax + q.c.conn.MaxPayload()
+	mem, err := ring.Alloc(batchOf * each)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r := &request{in: mem[:requestMax:requestMax], body: mem[requestMax:]}
-	r.slot = q.c.client.NewSlot(q.loop, q, uint32(len(q.all)))
-	q.all = append(q.all, r)
+	_ = unix.Madvise(mem, unix.MADV_NOHUGEPAGE) // of most, a few kilobytes are ever touched
 	q.mem = append(q.mem, mem)
-	return r, nil
+	for ; len(mem) >= each; mem = mem[each:] {
+		r := &request{in: mem[:requestMax:requestMax], body: mem[requestMax:each:each]}
+		r.slot = q.c.client.NewSlot(q.loop, q, uint32(len(q.all)))
+		q.all = append(q.all, r)
+		q.put(r)
+	}
+	return nil
 }
 
 // load takes the chain's request into the slot; false: it is none that could be answered.
@@ -127,7 +136,7 @@ func (r *request) answer() uint32 {
 	return h.Len
 }
 
-// free gives the memory of all requests back.
+// freeRequests gives the memory of all requests back.
 func (q *queue) freeRequests() {
 	for _, r := range q.all {
 		if r.data != nil {
