@@ -29,11 +29,12 @@ type Client struct {
 // NewClient makes a client of request queue i (from 1), with up to depth requests in flight, each with so many bytes of payload.
 func NewClient(d *Driver, i, depth, payload int) (*Client, error) {
 	c := &Client{Limit: d.c.Timeout, d: d, q: d.Queue(i), byID: make([]*Request, d.c.Size)}
-	for range depth {
+	for i := range depth {
 		r, err := newRequest(d.mem, payload)
 		if err != nil {
 			return nil, err
 		}
+		r.Index = i
 		c.idle = append(c.idle, r)
 	}
 	return c, nil

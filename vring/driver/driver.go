@@ -3,9 +3,9 @@
 package driver
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +23,9 @@ type Config struct {
 	Indirect bool  // INDIRECT_DESC
 	Memory   int64 // bytes of guest memory; 0: 256 MiB. Pages that nobody touched cost nothing
 	Regions  int   // pieces that guest memory is cut into, adjacent; 0: 1
+
+	// Without are protocol features that are not taken, though the device may offer them.
+	Without uint64
 
 	// Timeout ends the wait for an answer on the socket; 0: a minute.
 	Timeout time.Duration
@@ -73,6 +76,10 @@ type Driver struct {
 	protocol uint64 // agreed
 	queues   []*Queue
 	hiprio   *hiprio // of queue 0
+
+	mu      sync.Mutex
+	plugged []*Hotplug // guarded by mu
+	nextGPA uint64     // of the next; guarded by mu
 }
 
 // Dial connects to the device that listens at path, negotiates and starts the queues.
@@ -165,7 +172,7 @@ func (d *Driver) negotiateProtocol() error {
 	if err != nil {
 		return err
 	}
-	d.protocol = offered & protocolWanted
+	d.protocol = offered & ProtocolAll &^ d.c.Without
 	return d.f.DoU64(SetProtocolFeatures, d.protocol)
 }
 
@@ -175,12 +182,15 @@ func (d *Driver) allocate() error {
 	if d.mem, err = newMemory(d.c.Memory, d.c.Regions); err != nil {
 		return err
 	}
+	d.nextGPA = (guestBase+uint64(len(d.mem.b)))&^(hotplugGap-1) + 2*hotplugGap
 	for i := range d.c.Queues + 1 {
 		q := &Queue{index: i, kick: -1, call: -1, broken: -1, sock: d.f.FD()}
 		d.queues = append(d.queues, q)
-		if q.ring, err = newLayout(d.mem, d.c.Size, d.features); err != nil {
+		g, err := newGeometry(d.mem, d.c.Size, d.features)
+		if err != nil {
 			return err
 		}
+		q.ring = g.layout()
 		for _, fd := range []*int{&q.kick, &q.call, &q.broken} {
 			if *fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 				return fmt.Errorf("driver: eventfd: %w", err)
@@ -189,91 +199,6 @@ func (d *Driver) allocate() error {
 	}
 	d.hiprio, err = newHiprio(d.mem, d.queues[0], d.c.Size, d.c.Timeout)
 	return err
-}
-
-// start is what QEMU sends when the guest's driver says DRIVER_OK.
-func (d *Driver) start() error {
-	for _, q := range d.queues {
-		if err := d.f.DoU64(SetVringErr, uint64(q.index), q.broken); err != nil {
-			return err
-		}
-	}
-	if err := d.f.DoU64(SetFeatures, d.features); err != nil {
-		return err
-	}
-	if err := d.shareMemory(); err != nil {
-		return err
-	}
-	for _, q := range d.queues {
-		if err := d.startQueue(q, d.base()); err != nil {
-			return err
-		}
-	}
-	for _, q := range d.queues {
-		if err := d.enable(q.index, true); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// shareMemory gives the device all regions.
-func (d *Driver) shareMemory() error {
-	if d.protocol&ProtocolMemSlots != 0 {
-		for _, r := range d.mem.regions {
-			if err := d.f.Do(AddMemReg, append(make([]byte, 8), r.encode()...), r.FD); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	table := state(len(d.mem.regions), 0)
-	var fds []int
-	for _, r := range d.mem.regions {
-		table = append(table, r.encode()...)
-		fds = append(fds, r.FD)
-	}
-	return d.f.Do(SetMemTable, table, fds...)
-}
-
-// base is where a fresh queue starts: for packed rings both wrap counters are 1.
-func (d *Driver) base() uint32 {
-	if d.c.Packed {
-		return 1<<15 | 1<<31
-	}
-	return 0
-}
-
-func (d *Driver) startQueue(q *Queue, base uint32) error {
-	if err := d.f.DoState(SetVringNum, q.index, uint32(d.c.Size)); err != nil {
-		return err
-	}
-	if err := d.f.DoState(SetVringBase, q.index, base); err != nil {
-		return err
-	}
-	a := q.ring.areas()
-	addr := state(q.index, 0)
-	for _, v := range [...]uint64{address(a[0]), address(a[2]), address(a[1]), 0} {
-		addr = binary.NativeEndian.AppendUint64(addr, v)
-	}
-	if err := d.f.Do(SetVringAddr, addr); err != nil {
-		return err
-	}
-	if err := d.f.DoU64(SetVringCall, uint64(q.index), q.call); err != nil {
-		return err
-	}
-	return d.f.DoU64(SetVringKick, uint64(q.index), q.kick)
-}
-
-func (d *Driver) enable(queue int, on bool) error {
-	if d.features&FeatureProtocol == 0 {
-		return nil // they start enabled
-	}
-	var v uint32
-	if on {
-		v = 1
-	}
-	return d.f.DoState(SetVringEnable, queue, v)
 }
 
 // Queue gives queue i: 0 is hiprio, the request queues follow.
@@ -296,6 +221,9 @@ func (d *Driver) Close() error {
 	err := d.f.Close()
 	for _, q := range d.queues {
 		q.close()
+	}
+	for _, h := range d.plugged {
+		h.close()
 	}
 	if d.mem != nil {
 		d.mem.close()

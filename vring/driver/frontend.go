@@ -125,7 +125,7 @@ func (f *Frontend) readFull(b []byte) error {
 	return nil
 }
 
-// Ask sends a request that has an answer of its own and returns the answer's body, of size bytes.
+// Ask sends a request that has an answer of its own and returns the answer's body, of size bytes; less than 0: of any size.
 func (f *Frontend) Ask(req Req, size int, body []byte, fds ...int) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -136,7 +136,7 @@ func (f *Frontend) Ask(req Req, size int, body []byte, fds ...int) ([]byte, erro
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", req, err)
 	}
-	if got != req || flags != FlagVersion|FlagReply || len(reply) != size {
+	if got != req || flags != FlagVersion|FlagReply || size >= 0 && len(reply) != size {
 		return nil, fmt.Errorf("driver: %v: answered by %v, flags %#x, %d bytes, want %d", req, got, flags, len(reply), size)
 	}
 	return reply, nil

@@ -26,6 +26,8 @@ type hiprio struct {
 	idle  []int
 	byID  []int
 	over  bool
+	in    [2]Segment // of the message that is being sent
+	out   [1]Segment
 
 	onReply func(msg []byte) // gets replies to what was sent with room for one
 	served  bool             // serve runs, and only it sleeps
@@ -39,10 +41,18 @@ func newHiprio(m *Memory, q *Queue, size int, limit time.Duration) (*hiprio, err
 	}
 	h := &hiprio{limit: limit, q: q, slots: b, base: m.Segment(b), byID: make([]int, size)}
 	h.freed.L = &h.mu
-	for i := range size {
+	h.reset()
+	return h, nil
+}
+
+// reset has all slots free again.
+func (h *hiprio) reset() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.idle = h.idle[:0]
+	for i := range h.byID {
 		h.idle = append(h.idle, i)
 	}
-	return h, nil
 }
 
 func (h *hiprio) forget(node, n uint64) error {
@@ -64,9 +74,9 @@ func (h *hiprio) send(msg []byte, room int) error {
 	b := h.slots[i*hiprioSlot:][:hiprioSlot]
 	n := copy(b[:hiprioReply], msg)
 	at := h.base.Addr + uint64(i)*hiprioSlot
-	in := [2]Segment{{at, abi.HeaderSize}, {at + abi.HeaderSize, uint32(n) - abi.HeaderSize}}
-	out := [1]Segment{{at + hiprioReply, uint32(room)}}
-	id, err := h.q.Submit(in[:], out[:min(room, 1)])
+	h.in = [2]Segment{{at, abi.HeaderSize}, {at + abi.HeaderSize, uint32(n) - abi.HeaderSize}}
+	h.out[0] = Segment{at + hiprioReply, uint32(room)}
+	id, err := h.q.Submit(h.in[:], h.out[:min(room, 1)])
 	if err != nil {
 		return err
 	}

@@ -72,14 +72,16 @@ const (
 	ProtocolMQ          = 1 << 0
 	ProtocolLogShmfd    = 1 << 1
 	ProtocolReplyAck    = 1 << 3
-	ProtocolBackendReq  = 1 << 5
 	ProtocolConfig      = 1 << 9
-	ProtocolBackendFD   = 1 << 10
 	ProtocolResetDevice = 1 << 13
 	ProtocolMemSlots    = 1 << 15
-	ProtocolDeviceState = 1 << 19
-	protocolWanted      = ProtocolMQ | ProtocolReplyAck | ProtocolResetDevice | ProtocolMemSlots
-	vringNoFD           = 1 << 8
-	headerSize          = 12
-	maxBody             = 4096
+
+	// ProtocolAll are those that this package can make use of.
+	ProtocolAll = ProtocolMQ | ProtocolLogShmfd | ProtocolReplyAck | ProtocolResetDevice | ProtocolMemSlots
+)
+
+const (
+	headerSize = 12
+	maxBody    = 4096
+	vringLog   = 1 // VHOST_VRING_F_LOG
 )

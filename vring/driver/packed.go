@@ -75,22 +75,15 @@ func (p position) isUsed(flags uint16) bool {
 	return (flags&packedAvail != 0) == p.wrap && (flags&packedUsed != 0) == p.wrap
 }
 
-func newPacked(g geometry, m *Memory) (*packed, error) {
+func newPacked(g geometry) *packed {
 	p := &packed{geometry: g, flight: make([]uint16, g.size), nfree: g.size}
 	p.avail.wrap, p.used.wrap = true, true
-	for i, n := range []int{descSize * g.size, 4, 4} {
-		b, err := m.Alloc(n, descSize)
-		if err != nil {
-			return nil, err
-		}
-		p.area[i] = b
-	}
-	p.desc, p.words = packedDescs(p.area[0]), words(p.area[0])
-	p.driver, p.device = words(p.area[1]), words(p.area[2])
+	p.desc, p.words = packedDescs(g.area[0]), words(g.area[0])
+	p.driver, p.device = words(g.area[1]), words(g.area[2])
 	for i := range g.size {
 		p.idle = append(p.idle, uint16(g.size-1-i))
 	}
-	return p, nil
+	return p
 }
 
 func (p *packed) add(in, out []Segment) (uint16, error) {

@@ -37,12 +37,13 @@ type layout interface {
 	free() int
 	maxChain() int
 	areas() *[3][]byte
+	layout() layout
 }
 
 // geometry is what the layouts share.
 type geometry struct {
-	size               int
-	eventIdx, indirect bool
+	size                       int
+	packed, eventIdx, indirect bool
 
 	area     [3][]byte // descriptors; driver's (avail); device's (used)
 	tables   []byte    // an indirect table for each id
@@ -50,28 +51,38 @@ type geometry struct {
 	tableLen int
 }
 
-func newLayout(m *Memory, size int, features uint64) (layout, error) {
-	g, err := newGeometry(m, size, features)
-	if err != nil {
-		return nil, err
-	}
-	if features&FeatureRingPacked != 0 {
-		return newPacked(g, m)
-	}
-	return newSplit(g, m)
-}
-
 func newGeometry(m *Memory, size int, features uint64) (geometry, error) {
 	g := geometry{size: size, eventIdx: features&FeatureEventIdx != 0, indirect: features&FeatureIndirect != 0}
-	if g.indirect {
-		g.tableLen = min(size, tableMax)
-		b, err := m.Alloc(size*g.tableLen*descSize, descSize)
-		if err != nil {
+	g.packed = features&FeatureRingPacked != 0
+	sizes := [3]int{descSize * size, 4 + 2*size + 4, 4 + 8*size + 4} // avail and used end with a 16-bit event, padded to a word
+	if g.packed {
+		sizes = [3]int{descSize * size, 4, 4}
+	}
+	var err error
+	for i, n := range sizes {
+		if g.area[i], err = m.Alloc(n, descSize); err != nil {
 			return g, err
 		}
-		g.tables, g.tableGPA = b, m.Segment(b).Addr
+	}
+	if g.indirect {
+		g.tableLen = min(size, tableMax)
+		if g.tables, err = m.Alloc(size*g.tableLen*descSize, descSize); err != nil {
+			return g, err
+		}
+		g.tableGPA = m.Segment(g.tables).Addr
 	}
 	return g, nil
+}
+
+// layout makes a ring that nobody has used.
+func (g geometry) layout() layout {
+	for _, b := range g.area {
+		clear(b)
+	}
+	if g.packed {
+		return newPacked(g)
+	}
+	return newSplit(g)
 }
 
 func (g *geometry) areas() *[3][]byte { return &g.area }

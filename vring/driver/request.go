@@ -19,9 +19,10 @@ const (
 // Request is one FUSE request with its reply, in guest memory. Begin starts it; Arg, Name, Data and the two Reply methods build it in
 // this order, as chains have it: header, argument, names, data; header of the reply, reply.
 type Request struct {
-	Step int // the load's own: how far a sequence of requests is
-	Node uint64
-	Fh   uint64
+	Index int // among the client's
+	Step  int // the load's own, as Node and Fh: how far a sequence of requests is
+	Node  uint64
+	Fh    uint64
 
 	page, data []byte // guest memory
 	pageSeg    Segment

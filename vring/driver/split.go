@@ -42,25 +42,13 @@ type split struct {
 	flags            uint16 // of avail
 }
 
-func newSplit(g geometry, m *Memory) (*split, error) {
+func newSplit(g geometry) *split {
 	s := &split{geometry: g, next: make([]uint16, g.size), flight: make([]uint16, g.size), nfree: g.size}
-	var a, u []byte
-	for _, p := range []struct {
-		b     *[]byte
-		n, at int
-	}{{&s.area[0], descSize * g.size, 16}, {&a, 4 + 2*g.size + 4, 4}, {&u, 4 + 8*g.size + 4, 4}} {
-		b, err := m.Alloc(p.n, p.at)
-		if err != nil {
-			return nil, err
-		}
-		*p.b = b
-	}
-	s.area[1], s.area[2] = a, u
-	s.desc, s.avail, s.ring, s.used = descs(s.area[0]), words(a), halves(a[4:]), words(u)
+	s.desc, s.avail, s.ring, s.used = descs(g.area[0]), words(g.area[1]), halves(g.area[1][4:]), words(g.area[2])
 	for i := range s.next {
 		s.next[i] = uint16(i + 1)
 	}
-	return s, nil
+	return s
 }
 
 func (s *split) add(in, out []Segment) (uint16, error) {
