@@ -1,6 +1,10 @@
 package vfs
 
-import "github.com/fastfsd/fastfsd/abi"
+import (
+	"time"
+
+	"github.com/fastfsd/fastfsd/abi"
+)
 
 // calls has one function per opcode: it calls the file system's method and encodes the result. Preconditions:
 // target has succeeded. INIT, FORGET and the like never come here.
@@ -48,11 +52,22 @@ func doLookup(c *Conn, op *Op) Errno {
 		return ENOENT
 	}
 	op.entry = Entry{}
-	if e := op.ops.Lookup(op, op.key(0), op.nameArg(0), &op.entry); e != OK {
+	e := op.ops.Lookup(op, op.key(0), op.nameArg(0), &op.entry)
+	if (e == ENOENT || e == OK && op.entry.Negative) && c.flags()&abi.InitWritebackCache != 0 {
+		op.entry.Negative, op.entry.EntryTTL = true, max(op.entry.EntryTTL, newbornTTL)
+		e = OK
+	}
+	if e != OK {
 		return e
 	}
 	return c.replyEntry(op)
 }
+
+// newbornTTL is how long a name that was not there is so at least, under writeback: long enough to make it. Linux throws the entry of a
+// name away when somebody meets it without any validity, even if a CREATE of it is under way. Its file is then looked up once more,
+// perhaps with a size of before its first writes, and a kernel that keeps sizes by itself believes that: the next writes
+// go over the first.
+const newbornTTL = time.Second
 
 func doGetattr(c *Conn, op *Op) Errno {
 	if op.ops.Getattr == nil {

@@ -35,6 +35,7 @@ const (
 
 // backends are what can be served; some want an argument.
 var backends = map[string]func(args []string) any{
+	"slow":   func([]string) any { return slowMemfs() },
 	"iofs":   func([]string) any { return iofs.New(vfstest.Tree()) },
 	"nodefs": func([]string) any { return nodefs.New(nodefs.NewDir(), nodefs.Options{TTL: time.Second}) },
 	"memfs": func([]string) any {
@@ -50,6 +51,11 @@ var backends = map[string]func(args []string) any{
 		}
 		return fs
 	},
+}
+
+// served are options of the mount that may stand among the arguments.
+var served = map[string]func(*fusedev.Options){
+	"writeback": func(o *fusedev.Options) { o.VFS.Writeback = true },
 }
 
 func TestMain(m *testing.M) {
@@ -80,6 +86,11 @@ func serve(args []string) error {
 	o := fusedev.Defaults()
 	o.AllowOther, o.DefaultPermissions = true, true
 	o.VFS.Poison = true
+	for _, name := range args[3:] {
+		if option := served[name]; option != nil {
+			option(&o)
+		}
+	}
 	if err := o.Transport.UnmarshalText([]byte(args[1])); err != nil {
 		return err
 	}
