@@ -136,7 +136,14 @@ func (fs *FS) Tmpfile(op *vfs.Op, dir vfs.Key, in *abi.CreateIn, e *vfs.Entry, o
 		unix.Close(fd)
 		return errno
 	}
-	return fs.made(op, d, fd, flags, e, o)
+	if errno = fs.made(op, d, fd, flags, e, o); errno != 0 || !noOpen(op) {
+		return errno
+	}
+	if errno = fs.keep(fs.node(e.Key)); errno != 0 {
+		fs.Release(vfs.Open{Node: e.Key, H: o.H}, 0, 0)
+		fs.Forget(e.Key, 1)
+	}
+	return errno
 }
 
 // createAs is openat(2) of a new file with the caller's ids.

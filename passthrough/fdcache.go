@@ -112,7 +112,7 @@ func (c *fdCache) take(inodes *slab[inode], out []int32) (done int) {
 		switch {
 		case fd < 0 || n.hlen == 0: // forgotten, and perhaps entered again
 			c.unlist(n)
-		case n.hot.Swap(false):
+		case n.kept.Load() || n.hot.Swap(false):
 			c.hand++
 		default:
 			n.fd.Store(-1)

@@ -265,3 +265,43 @@ func BenchmarkMillionInodes(b *testing.B) {
 		runtime.KeepAlive(fs)
 	}
 }
+
+// A client that sends no OPEN works on files whose last name has gone, or that never had one, also when descriptors are short.
+func TestNamelessWithoutOpen(t *testing.T) {
+	dir := tmpfs(t)
+	newFile(t, dir, "gone", "gone")
+	newFile(t, dir, "replaced", "replaced")
+	newFile(t, dir, "new", "new")
+	o := Defaults()
+	o.FDBudget = 64
+	dirs(t, dir, 4*o.FDBudget)
+	c := newClient(t, dir, o, vfs.Options{NoOpen: true, LocalLocks: true})
+	gone, replaced := c.lookup("gone"), c.lookup("replaced")
+	e, body := c.do(abi.OpTmpfile, abi.RootID, abi.Bytes(&abi.CreateIn{Flags: unix.O_RDWR, Mode: unix.S_IFREG | 0o600}), cstr(""))
+	c.is(e, vfs.OK)
+	var out abi.EntryOut
+	var opened abi.OpenOut
+	copy(abi.Bytes(&opened), body[copy(abi.Bytes(&out), body):])
+	if opened.Fh != 0 {
+		t.Errorf("a file of a client that sends no RELEASE has the handle %x", opened.Fh)
+	}
+	e, _ = c.do(abi.OpUnlink, abi.RootID, cstr("gone"))
+	c.is(e, vfs.OK)
+	e, _ = c.do(abi.OpRename, abi.RootID, abi.Bytes(&abi.RenameIn{NewDir: abi.RootID}), cstr("new"), cstr("replaced"))
+	c.is(e, vfs.OK)
+	for i := range 4 * o.FDBudget {
+		c.lookup(strconv.Itoa(i))
+	}
+	for n, want := range map[uint64]string{gone: "gone", replaced: "replaced", out.NodeID: ""} {
+		if e, b := c.read(n, 0, 0, 100, 0); e != vfs.OK || string(b) != want {
+			t.Errorf("%q, %v instead of %q", b, e, want)
+		}
+	}
+	before := openFDs(t)
+	for _, n := range []uint64{gone, replaced, out.NodeID} {
+		c.forget(n, 1)
+	}
+	if n := openFDs(t); n > before-3 {
+		t.Errorf("%d descriptors became %d when three files were forgotten", before, n)
+	}
+}

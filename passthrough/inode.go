@@ -28,6 +28,7 @@ type inode struct {
 	fd     atomic.Int32  // O_PATH; -1: none now
 	pins   atomic.Int32  // users of fd; negative while the inode is locked (fdcache.go)
 	hot    atomic.Bool   // used since the clock's hand was here
+	kept   atomic.Bool   // its handle would be stale: fd is kept for life
 	key    uint32        // its own number in FS.inodes
 	typ    uint16        // S_IFMT bits
 	hlen   uint8         // 0: no handle, fd is kept for life

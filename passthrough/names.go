@@ -174,7 +174,7 @@ func (fs *FS) remove(op *vfs.Op, dir vfs.Key, name vfs.Name, flags uintptr) vfs.
 	}
 	v := fs.spare(d, dfd, name)
 	e = unlinkat(dfd, name, flags)
-	fs.spared(v)
+	fs.spared(op, v)
 	fs.changed(d, start)
 	return e
 }
@@ -197,7 +197,7 @@ func (fs *FS) Rename(op *vfs.Op, d1 vfs.Key, n1 vfs.Name, d2 vfs.Key, n2 vfs.Nam
 	v := fs.spare(t, tfd, n2)
 	_, _, errno := unix.Syscall6(unix.SYS_RENAMEAT2, uintptr(dfd), uintptr(unsafe.Pointer(n1.Ptr())), uintptr(tfd),
 		uintptr(unsafe.Pointer(n2.Ptr())), uintptr(flags), 0)
-	fs.spared(v)
+	fs.spared(op, v)
 	fs.unhold(t)
 	return vfs.Errno(errno)
 }

@@ -5,6 +5,7 @@ package passthrough
 import (
 	"golang.org/x/sys/unix"
 
+	"github.com/fastfsd/fastfsd/abi"
 	"github.com/fastfsd/fastfsd/vfs"
 )
 
@@ -39,10 +40,30 @@ func (fs *FS) spare(d *inode, dfd int, name vfs.Name) victim {
 	return victim{vfs.Key(k), n}
 }
 
-// spared ends it when the name is gone.
-func (fs *FS) spared(v victim) {
-	if v.n != nil {
-		fs.unhold(v.n)
-		fs.Forget(v.k, 1)
+// spared ends it. A client whose kernel sends no OPEN may have the file open: then nothing else keeps it.
+func (fs *FS) spared(op *vfs.Op, v victim) {
+	if v.n == nil {
+		return
 	}
+	var st unix.Statx_t
+	if noOpen(op) && statFD(int(v.n.fd.Load()), &st) == 0 && st.Nlink == 0 {
+		v.n.kept.Store(true)
+	}
+	fs.unhold(v.n)
+	fs.Forget(v.k, 1)
+}
+
+// noOpen says whether the client's kernel leaves OPEN out.
+func noOpen(op *vfs.Op) bool {
+	return op.Conn().Negotiated().Flags&abi.InitNoOpenSupport != 0
+}
+
+// keep has a nameless file's descriptor for life.
+func (fs *FS) keep(n *inode) vfs.Errno {
+	_, e := fs.hold(n)
+	if e == 0 {
+		n.kept.Store(true)
+		fs.unhold(n)
+	}
+	return e
 }

@@ -31,8 +31,12 @@ func initFileCalls() {
 	calls[abi.OpCopyFileRange64] = doCopyFileRange
 }
 
+// doOpen is ENOSYS where OPEN was negotiated away: only then does the kernel leave it out.
 func doOpen(c *Conn, op *Op) Errno {
 	dir := op.hdr.Opcode == abi.OpOpendir
+	if c.noOpen(dir) {
+		return ENOSYS
+	}
 	op.opened = Opened{}
 	f := op.ops.Open
 	if dir {
@@ -49,6 +53,14 @@ func doOpen(c *Conn, op *Op) Errno {
 	}
 	op.n = put(op, &out)
 	return OK
+}
+
+// noOpen says whether files, or directories, are worked on without having been opened.
+func (c *Conn) noOpen(dir bool) bool {
+	if dir {
+		return c.flags()&abi.InitNoOpendirSupport != 0
+	}
+	return c.flags()&abi.InitNoOpenSupport != 0
 }
 
 func doCreate(c *Conn, op *Op) Errno {
@@ -79,6 +91,12 @@ func doCreate(c *Conn, op *Op) Errno {
 		abi.OpenOut
 	}
 	fillEntry(&out.EntryOut, id, &op.entry)
+	if c.noOpen(false) { // there will be no RELEASE
+		c.releaseOpened(op)
+		out.OpenFlags = op.opened.Flags
+		op.n = put(op, &out)
+		return OK
+	}
 	// The node cannot go away: its lookup is not known to the peer yet.
 	if e := c.openHandle(op, &out.OpenOut, c.nodes.at(uint32(id)), false); e != OK {
 		c.giveBack(op)
@@ -88,7 +106,7 @@ func doCreate(c *Conn, op *Op) Errno {
 	return OK
 }
 
-// releaseOpened gives back an open file that cannot be handed out.
+// releaseOpened gives back an open file that is not handed out.
 func (c *Conn) releaseOpened(op *Op) {
 	fs := c.systemOf(op.opened.FS, c.systemOf(op.entry.FS, op.ents[0].fs.Load()))
 	f := op.opened.Open

@@ -204,3 +204,40 @@ func TestMissingIsForLifeOnlyWhereTheRootLacksIt(t *testing.T) {
 type tabled struct{ o *Ops }
 
 func (t tabled) Ops() *Ops { return t.o }
+
+// A kernel leaves OPEN out when it has been told once that there is none.
+func TestNoOpen(t *testing.T) {
+	for _, none := range []bool{false, true} {
+		fs := &tiny{inline: true}
+		p := newPeer(t, fs, Options{NoOpen: none, NoOpendir: none, LocalLocks: true})
+		_, id := p.lookup("f")
+		want := OK
+		if none {
+			want = ENOSYS
+		}
+		for node, code := range map[uint64]abi.Opcode{id: abi.OpOpen, abi.RootID: abi.OpOpendir} {
+			if e, _ := p.send(code, node, abi.Bytes(&abi.OpenIn{})); e != want {
+				t.Errorf("%v: %v, want %v", code, e, want)
+			}
+		}
+		if none && fs.opens != 0 {
+			t.Error("the file system was asked")
+		}
+	}
+}
+
+// Under writeback a missing name stays missing for as long as it takes to make it.
+func TestMissingUnderWriteback(t *testing.T) {
+	for _, writeback := range []bool{false, true} {
+		p := newPeer(t, &tiny{inline: true}, Options{Writeback: writeback})
+		e, b := p.send(abi.OpLookup, abi.RootID, []byte("missing\x00"))
+		var out abi.EntryOut
+		abi.Decode(&out, b)
+		switch {
+		case !writeback && e != ENOENT:
+			t.Error(e)
+		case writeback && (e != OK || out.NodeID != 0 || out.EntryValid == 0):
+			t.Errorf("%v, node %x, holds for %d s", e, out.NodeID, out.EntryValid)
+		}
+	}
+}

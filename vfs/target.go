@@ -110,11 +110,11 @@ func (c *Conn) targetHandle(op *Op, i int, node, fh uint64) Errno {
 func (c *Conn) unopened(op *Op) bool {
 	switch classes[op.hdr.Opcode] {
 	case classDir:
-		return c.flags()&abi.InitNoOpendirSupport != 0
+		return c.noOpen(true)
 	case classOpen:
-		return c.flags()&(abi.InitNoOpenSupport|abi.InitNoOpendirSupport) != 0
+		return c.noOpen(true) || c.noOpen(false)
 	}
-	return c.flags()&abi.InitNoOpenSupport != 0
+	return c.noOpen(false)
 }
 
 // targetMaybe looks whether GETATTR, SETATTR or STATX name an open file of the node.
@@ -137,7 +137,7 @@ func (c *Conn) targetMaybe(op *Op, n *ent) Errno {
 	}
 	h := c.handles.get(fh)
 	if h == nil {
-		if fh == 0 && c.flags()&abi.InitNoOpenSupport != 0 {
+		if fh == 0 && c.noOpen(false) {
 			return OK
 		}
 		return EBADF

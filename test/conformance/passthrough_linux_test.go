@@ -17,6 +17,7 @@ func TestPassthrough(t *testing.T) {
 		"always":    {"--cache", "always"},
 		"nohandles": {"--inode-file-handles", "never"},
 		"writeback": {"--writeback"},
+		"noopen":    {"--no-open", "--no-opendir", "--cache", "always", "--locks", "local"},
 	}
 	for _, transport := range transports {
 		for name, args := range variants {
