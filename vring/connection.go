@@ -90,7 +90,10 @@ func (c *connection) start(i int, cfg virtqConfig, kick, call, errfd int, _ uint
 	})
 }
 
-func (c *connection) virtq(cfg virtqConfig, kick int) (*virtq, error) {
+// virtq makes the device's side of a queue, which looks at the guest's memory.
+// Preconditions: faults panic on this goroutine.
+func (c *connection) virtq(cfg virtqConfig, kick int) (_ *virtq, err error) {
+	defer func() { err = faulted(recover(), err) }()
 	switch {
 	case c.m == nil:
 		return nil, errors.New("vring: started before there is guest memory")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 
 	"github.com/fastfsd/fastfsd/engine"
@@ -83,6 +84,7 @@ var ErrClosed = errors.New("vring: the device is closed")
 
 // Serve serves one front-end until that disconnects, and closes its socket.
 func (d *Device) Serve(conn *net.UnixConn) error {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // rings are looked at when they start
 	c, err := d.open(d.log)
 	if err != nil {
 		return errors.Join(err, conn.Close())

@@ -248,14 +248,20 @@ func (q *queue) publish(l *engine.Loop) {
 
 // fault stops the queue after an access to memory that the front-end has taken away. Deferred.
 func (q *queue) fault(l *engine.Loop) {
-	v := recover()
+	if err := faulted(recover(), nil); err != nil {
+		q.fail(l, err)
+	}
+}
+
+// faulted makes an error of a recovered access to memory that is not there; any other panic goes on. Without one, err stays.
+func faulted(v any, err error) error {
 	if v == nil {
-		return
+		return err
 	}
 	if _, ok := v.(interface{ Addr() uintptr }); !ok {
 		panic(v)
 	}
-	q.fail(l, fmt.Errorf("guest memory cannot be used: %w", unix.EFAULT))
+	return fmt.Errorf("guest memory cannot be used: %w", unix.EFAULT)
 }
 
 // fail stops a queue for good: its driver is wrong, and what it asks for next is nobody's guess. The VMM hears of it.
@@ -294,7 +300,7 @@ func (q *queue) resume(l *engine.Loop, m *Memory) error {
 	if q.vq == nil || q.broken {
 		return nil
 	}
-	if err := q.vq.setMemory(m); err != nil {
+	if err := q.rebase(m); err != nil {
 		q.fail(l, err)
 		return err
 	}
@@ -302,6 +308,11 @@ func (q *queue) resume(l *engine.Loop, m *Memory) error {
 	q.arm(l)
 	q.turn(l)
 	return nil
+}
+
+func (q *queue) rebase(m *Memory) (err error) {
+	defer func() { err = faulted(recover(), err) }()
+	return q.vq.setMemory(m)
 }
 
 // end gives the virtqueue back and says where it stopped. On the loop, drained.
