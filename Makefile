@@ -77,9 +77,17 @@ clean:
 PAIRS ?= 15
 ROWS ?=
 
-.PHONY: bench
-bench: build
+.PHONY: bench bench-guest bin/fsbench
+bin/fsbench:
 	CGO_ENABLED=0 go build -trimpath -o bin/fsbench ./bench/cmd/fsbench
+
+# The device for virtual machines against virtiofsd 1.14, built from crates.io into .tools.
+bench-guest: build bin/fsbench
+	scripts/virtiofsd.sh
+	mkdir -p out
+	bin/fsbench -virtiofsd .tools/bin/virtiofsd -pairs $(PAIRS) -time 100ms -rows '$(ROWS)' -json out/bench-guest.json
+
+bench: build bin/fsbench
 	cd bench/peers/gofuse && CGO_ENABLED=0 go build -trimpath -o ../../../bin/peer-gofuse .
 	mkdir -p out
 	bin/fsbench -pairs $(PAIRS) -rows '$(ROWS)' -json out/bench.json

@@ -2,6 +2,7 @@
 //
 //	fsbench -list                     names of the rows
 //	fsbench -rows '^storm' -pairs 15  some of them
+//	fsbench -virtiofsd /usr/libexec/virtiofsd   the device for virtual machines instead
 //
 // Exit codes: 0 all rows have run, whatever their verdict; 1 a row failed; 2 wrong arguments.
 package main
@@ -32,6 +33,7 @@ func run() int {
 	flag.DurationVar(&o.Time, "time", 250*time.Millisecond, "length of one run")
 	flag.BoolVar(&o.AA, "aa", true, "run the first server against itself too, for the spread")
 	flag.Uint64Var(&o.Seed, "seed", 1, "of the bootstrap")
+	peer := flag.String("virtiofsd", "", "this virtiofsd, and the rows guest-* through a driver instead of mounts")
 	pattern := flag.String("rows", "", "regular expression of the rows' names")
 	list := flag.Bool("list", false, "print the rows' names")
 	out := flag.String("json", "", "file for the report with every run")
@@ -53,7 +55,12 @@ func run() int {
 		}
 		return 0
 	}
-	rep, err := bench.Run(rows, o)
+	var rep *bench.Report
+	if *peer != "" {
+		rep, err = bench.Guests(*peer, re.MatchString, o)
+	} else {
+		rep, err = bench.Run(rows, o)
+	}
 	if rep != nil {
 		err = errors.Join(err, rep.Write(os.Stdout), save(*out, rep))
 		for _, l := range rep.Lines {
