@@ -23,7 +23,9 @@ var attrCases = []testCase{
 	{"times", nil, testTimes},
 	{"owners", func(c *Config) bool { return c.NoChown }, testOwners},
 	{"other users", func(c *Config) bool { return c.NoChown }, testOtherUsers},
+	{"a supplementary group", noOwners, testSuppGroup},
 	{"a set-group-id directory", func(c *Config) bool { return c.NoChown }, testSetgidDir},
+	{"set-group-id files in one", noOwners, testSetgidFiles},
 	{"suid goes with a write", func(c *Config) bool { return c.NoChown }, testKillPriv},
 	{"attributes", noXattr, testXattrs},
 	{"attribute sizes", noXattr, testXattrSizes},
@@ -147,6 +149,70 @@ func testSetgidDir(t *testing.T, dir string) {
 	}
 	if st := stat(t, filepath.Join(dir, "d")); st.Gid != 4242 || st.Mode&syscall.S_ISGID == 0 {
 		t.Errorf("directory: group %d, mode %o", st.Gid, st.Mode)
+	}
+}
+
+func noOwners(c *Config) bool { return c.NoChown || c.NoMknod || c.NoLink }
+
+// makers is a Python program that makes things of all kinds in its working directory, with mode 02775 as far as it has a say.
+const makers = `
+import os
+os.umask(0)
+os.close(os.open("file", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o2775))
+os.mkdir("dir", 0o775)
+os.mknod("node", 0o102775)
+os.mkfifo("fifo", 0o664)
+os.symlink("file", "symlink")
+os.link("file", "hard")
+os.rename("hard", "renamed")
+`
+
+// makeAs runs makers in dir.
+func makeAs(t *testing.T, cred *syscall.Credential, dir string) error {
+	t.Helper()
+	out, err := child(t, cred, "cd "+dir+" && exec python3 -c '"+makers+"'")
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+// made are the names that makers leaves.
+var made = []string{"file", "dir", "node", "fifo", "symlink", "renamed"}
+
+// testSuppGroup: where only a supplementary group of the caller may write, the caller makes things, and they are its own.
+func testSuppGroup(t *testing.T, dir string) {
+	must(t, os.Chown(dir, 0, 4242))
+	must(t, os.Chmod(dir, 0o775))
+	if err := makeAs(t, &syscall.Credential{Uid: 65534, Gid: 65533, Groups: []uint32{7, 8}}, dir); err == nil {
+		t.Error("somebody who is not in the group makes things")
+	}
+	must(t, makeAs(t, &syscall.Credential{Uid: 65534, Gid: 65533, Groups: []uint32{7, 4242, 8}}, dir))
+	for _, name := range made {
+		if st := stat(t, filepath.Join(dir, name)); st.Uid != 65534 || st.Gid != 65533 {
+			t.Errorf("%s belongs to %d:%d", name, st.Uid, st.Gid)
+		}
+	}
+}
+
+// testSetgidFiles: what is made in a set-group-id directory has its group. A file may have the bit too if its maker is in that group.
+func testSetgidFiles(t *testing.T, dir string) {
+	for who, groups := range map[string][]uint32{"stranger": {7}, "member": {7, 4242}} {
+		d := filepath.Join(dir, who)
+		must(t, os.Mkdir(d, 0o755))
+		must(t, os.Chown(d, 0, 4242))
+		must(t, syscall.Chmod(d, 0o2777))
+		must(t, makeAs(t, &syscall.Credential{Uid: 65534, Gid: 65533, Groups: groups}, d))
+		for _, name := range made {
+			st := stat(t, filepath.Join(d, name))
+			if st.Uid != 65534 || st.Gid != 4242 {
+				t.Errorf("%s: %s belongs to %d:%d", who, name, st.Uid, st.Gid)
+			}
+			has := name == "dir" || who == "member" && (name == "file" || name == "node" || name == "renamed")
+			if got := st.Mode&syscall.S_ISGID != 0; got != has {
+				t.Errorf("%s: %s has mode %o", who, name, st.Mode)
+			}
+		}
 	}
 }
 
