@@ -59,6 +59,8 @@ func shareOptions(m *config.Share) (passthrough.Options, error) {
 		return o, errors.New("max-write or max-pages: out of range (at most 65535 pages of 4 KiB)")
 	case m.NoOpen && m.Cache != "always":
 		return o, errors.New("no-open: only with --cache always: without OPEN nobody would see that a file has changed")
+	case m.Writeback && m.Cache != "auto" && m.Cache != "always":
+		return o, errors.New("writeback: only with --cache auto or always: nothing is collected of data that is not kept")
 	case m.PosixACL && !m.Xattr:
 		return o, errors.New("posix-acl: ACLs are extended attributes: leave out --no-xattr")
 	}

@@ -20,8 +20,8 @@ type Share struct {
 	NegativeTimeout  *Duration `toml:"negative-timeout" placeholder:"TIME" help:"How long it holds that a name does not exist; not said: by --cache."`
 	InodeFileHandles string    `toml:"inode-file-handles" enum:"never,prefer,mandatory" default:"prefer" help:"Keep inodes by file handle instead of an open fd: ${enum}."`
 	HostIno          bool      `toml:"host-ino" negatable:"" help:"Show the host's inode numbers, which repeat where file systems meet."`
-	Writeback        bool      `toml:"writeback" negatable:"" help:"The kernel collects writes."`
-	NoOpen           bool      `toml:"no-open" help:"No message for open(2); needs --cache always."`
+	Writeback        bool      `toml:"writeback" negatable:"" help:"The kernel collects writes; needs --cache auto or always. A name that is missing is so for a second at least."`
+	NoOpen           bool      `toml:"no-open" help:"No message for open(2); needs --cache always and --locks local."`
 	NoOpendir        bool      `toml:"no-opendir" help:"No message for opendir(3)."`
 	Readdirplus      string    `toml:"readdirplus" enum:"no,auto,always" default:"auto" help:"Attributes together with names: ${enum}."`
 	Xattr            bool      `toml:"xattr" negatable:"" default:"true" help:"Serve extended attributes."`
@@ -30,7 +30,7 @@ type Share struct {
 	KillprivV2       bool      `toml:"killpriv-v2" name:"killpriv-v2" negatable:"" default:"true" help:"The server drops set-id bits and capabilities on write."`
 	AllowDirectIO    bool      `toml:"allow-direct-io" negatable:"" default:"true" help:"O_DIRECT reaches the host's file."`
 	SealSize         bool      `toml:"seal-size" help:"Refuse what changes a file's size."`
-	NoReaddir        bool      `toml:"no-readdir" help:"Refuse to list directories."`
+	NoReaddir        bool      `toml:"no-readdir" help:"Directories look empty."`
 	ReadOnly         bool      `toml:"readonly" name:"readonly" short:"r" negatable:"" help:"Mount read-only."`
 	MaxPages         int       `toml:"max-pages" default:"0" placeholder:"N" help:"Largest request in pages of 4 KiB, up to fs.fuse.max_pages_limit; 0: chosen."`
 	MaxWrite         Size      `toml:"max-write" default:"0" placeholder:"SIZE" help:"Largest WRITE; 0: as max-pages."`
