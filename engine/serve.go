@@ -39,6 +39,7 @@ func (l *Loop) settle(s *Slot, v vfs.Verdict) {
 		l.current = nil
 		l.tally.finish(s, false)
 		s.queue.Silent(l, s)
+		l.exit() // what a FORGET of thousands has ended must not wait for the batch to end: lists of it grow
 	case vfs.IO:
 		l.extent(s)
 	case vfs.Offload:
