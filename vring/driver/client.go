@@ -18,12 +18,13 @@ type Client struct {
 	// Limit ends a wait for a reply; 0: none.
 	Limit time.Duration
 
-	d      *Driver
-	q      *Queue
-	idle   []*Request
-	byID   []*Request // in flight
-	flying int
-	unique uint64
+	d       *Driver
+	q       *Queue
+	idle    []*Request
+	byID    []*Request // in flight
+	flying  int
+	waiting []*Request // for descriptors
+	unique  uint64
 }
 
 // NewClient makes a client of request queue i (from 1), with up to depth requests in flight, each with so many bytes of payload.
@@ -43,10 +44,22 @@ func NewClient(d *Driver, i, depth, payload int) (*Client, error) {
 // Queue is the client's queue.
 func (c *Client) Queue() *Queue { return c.q }
 
-// submit sends a request. Each client's uniques are even, as the kernel's.
+// submit sends a request, or has it wait for its turn. Uniques are even, as the kernel's.
 func (c *Client) submit(r *Request) error {
 	c.unique += 2
 	r.seal(c.unique)
+	err := ErrFull
+	if len(c.waiting) == 0 {
+		err = c.send(r)
+	}
+	if errors.Is(err, ErrFull) && c.flying+len(c.waiting) > 0 {
+		c.waiting = append(c.waiting, r)
+		return nil
+	}
+	return err
+}
+
+func (c *Client) send(r *Request) error {
 	id, err := c.q.Submit(r.in[:r.nin], r.out[:r.nout])
 	if err != nil {
 		return err
@@ -112,6 +125,9 @@ func (c *Client) reap(l Load) error {
 			return err
 		}
 		if r == nil {
+			if err := c.resume(); err != nil {
+				return err
+			}
 			return c.q.Kick()
 		}
 		if err := l.Done(r); err != nil {
@@ -123,6 +139,20 @@ func (c *Client) reap(l Load) error {
 			}
 		}
 	}
+}
+
+// resume sends what waits, as far as there are descriptors.
+func (c *Client) resume() error {
+	for i, r := range c.waiting {
+		if err := c.send(r); errors.Is(err, ErrFull) {
+			c.waiting = append(c.waiting[:0], c.waiting[i:]...)
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	c.waiting = c.waiting[:0]
+	return nil
 }
 
 // call is the load of a single request.

@@ -119,7 +119,7 @@ func (r *Request) accept(n uint32) error {
 	r.errno, r.n = unix.Errno(-h.Error), int(n)-abi.OutHeaderSize
 	short := r.atMost && r.n <= r.want
 	if r.errno == 0 && r.n != r.want && !short {
-		return fmt.Errorf("%w: a reply of %d bytes, its body has %d", ErrReply, r.n, r.want)
+		return fmt.Errorf("%w: its body has %d bytes, not %d", ErrReply, r.n, r.want)
 	}
 	return nil
 }
