@@ -280,11 +280,11 @@ type fakeTarget struct {
 	n   int    // queues
 	tag string // of config
 
-	mu     sync.Mutex // guards what follows: the test looks while the session runs
-	calls  []string
-	rings  []fakeRing
-	mem    *Memory
-	errs   map[string]error // of the calls that are to fail
+	mu    sync.Mutex // guards what follows: the test looks while the session runs
+	calls []string
+	rings []fakeRing
+	mem   *Memory
+	errs  map[string]error // of the calls that are to fail
 }
 
 type fakeRing struct {

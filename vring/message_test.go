@@ -19,7 +19,8 @@ func TestCodec(t *testing.T) {
 		{"ring state", "02000000 00040000", func(b []byte) any { return parseRingState(b) }, ringState{2, 1024}},
 		{
 			"ring address", "01000000 01000000 0010000000000000 0020000000000000 0030000000000000 0040000000000000",
-			func(b []byte) any { return parseRingAddr(b) }, ringAddr{1, 1, 0x1000, 0x2000, 0x3000, 0x4000},
+			func(b []byte) any { return parseRingAddr(b) },
+			ringAddr{1, 1, 0x1000, 0x2000, 0x3000, 0x4000},
 		},
 		{
 			"memory table", "02000000 00000000 0000000000000000 0000002000000000 00000000007f0000 0000000000000000" +

@@ -70,17 +70,14 @@ func (s *session) setFeatures(p []byte) ([]byte, error) {
 			s.rings[i].enabled = true // nothing will say so
 		}
 	}
+	var err error
 	for i := range s.rings {
 		if changed != 0 {
-			if err := s.relog(i); err != nil {
-				return nil, err
-			}
+			err = errors.Join(err, s.relog(i))
 		}
-		if err := s.settle(i); err != nil {
-			return nil, err
-		}
+		err = errors.Join(err, s.settle(i))
 	}
-	return nil, nil
+	return nil, err
 }
 
 // nothing is done for SET_OWNER, which has no meaning here, and for RESET_OWNER, which is deprecated and best ignored.
