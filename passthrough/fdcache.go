@@ -45,8 +45,8 @@ func (fs *FS) hold(n *inode) (int, vfs.Errno) {
 		runtime.Gosched()
 	}
 	if fd := n.fd.Load(); fd >= 0 {
-		if !n.hot.Load() {
-			n.hot.Store(true)
+		if n.use.Load()&useHot == 0 {
+			n.use.Or(useHot)
 		}
 		return int(fd), 0
 	}
@@ -59,7 +59,7 @@ func (fs *FS) hold(n *inode) (int, vfs.Errno) {
 		unix.Close(fd)
 		return int(n.fd.Load()), 0
 	}
-	n.hot.Store(true)
+	n.use.Or(useHot)
 	fs.grown(n)
 	return fd, 0
 }
@@ -112,7 +112,7 @@ func (c *fdCache) take(inodes *slab[inode], out []int32) (done int) {
 		switch {
 		case fd < 0 || n.hlen == 0: // forgotten, and perhaps entered again
 			c.unlist(n)
-		case n.kept.Load() || n.hot.Swap(false):
+		case n.use.Load()&useKept != 0 || n.use.And(^uint32(useHot))&useHot != 0:
 			c.hand++
 		default:
 			n.fd.Store(-1)

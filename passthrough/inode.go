@@ -27,8 +27,7 @@ type inode struct {
 	seen   atomic.Uint64 // version of the contents when it was last opened; 0: unknown
 	fd     atomic.Int32  // O_PATH; -1: none now
 	pins   atomic.Int32  // users of fd; negative while the inode is locked (fdcache.go)
-	hot    atomic.Bool   // used since the clock's hand was here
-	kept   atomic.Bool   // its handle would be stale: fd is kept for life
+	use    atomic.Uint32 // useHot, useKept
 	key    uint32        // its own number in FS.inodes
 	typ    uint16        // S_IFMT bits
 	hlen   uint8         // 0: no handle, fd is kept for life
@@ -36,6 +35,11 @@ type inode struct {
 	htype  int32
 	handle [handleMax]byte
 }
+
+const (
+	useHot  = 1 << iota // fd was used since the clock's hand was here
+	useKept             // the handle would be stale: fd is kept for life
+)
 
 // shard is a part of the index: ident → number of the inode.
 type shard struct {

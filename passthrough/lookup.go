@@ -130,8 +130,7 @@ func (fs *FS) add(fd int, fh *fileHandle, st *unix.Statx_t, mnt uint32, out *vfs
 	n.lock()
 	n.ident, n.refs, n.typ, n.key = id, 1, st.Mode&unix.S_IFMT, uint32(k)
 	n.hlen, n.htype, n.handle = uint8(fh.bytes), fh.typ, fh.data
-	n.hot.Store(true)
-	n.kept.Store(false)
+	n.use.Store(useHot)
 	n.seen.Store(0)
 	n.fd.Store(int32(fd))
 	n.unlock()

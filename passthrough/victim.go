@@ -47,7 +47,7 @@ func (fs *FS) spared(op *vfs.Op, v victim) {
 	}
 	var st unix.Statx_t
 	if noOpen(op) && statFD(int(v.n.fd.Load()), &st) == 0 && st.Nlink == 0 {
-		v.n.kept.Store(true)
+		v.n.use.Or(useKept)
 	}
 	fs.unhold(v.n)
 	fs.Forget(v.k, 1)
@@ -62,7 +62,7 @@ func noOpen(op *vfs.Op) bool {
 func (fs *FS) keep(n *inode) vfs.Errno {
 	_, e := fs.hold(n)
 	if e == 0 {
-		n.kept.Store(true)
+		n.use.Or(useKept)
 		fs.unhold(n)
 	}
 	return e
