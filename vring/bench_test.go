@@ -49,6 +49,33 @@ func benchVirtq(b *testing.B, packed, table bool, batch int) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// TestAllocs: a chain that is used again keeps its arrays, whatever was dropped from them.
+func TestAllocs(t *testing.T) {
+	for _, packed := range []bool{false, true} {
+		g := newGuest(t)
+		c := ringConfig(128, packed, true, true)
+		ready := newReady(g, c, true)
+		q, err := newVirtq(g.m, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ch chain
+		allocs := testing.AllocsPerRun(1000, func() {
+			ready.publish(1)
+			if ok, err := q.pop(&ch); !ok {
+				t.Fatalf("pop: %v", err)
+			}
+			ch.skipIn(ch.inLen)
+			ch.skipOut(ch.outLen)
+			q.push(ch.head, ch.descs, 16)
+			q.flush()
+		})
+		if allocs > 0 {
+			t.Errorf("packed %v: %v allocations for a chain", packed, allocs)
+		}
+	}
+}
+
 // ready is a driver whose ring is full of equal chains that only have to be published.
 type ready struct {
 	d     *drv

@@ -217,6 +217,51 @@ func TestTableAcrossRegions(t *testing.T) {
 	}
 }
 
+// TestPackedOverrun: a packed queue's driver makes descriptors available over those that the device still has.
+func TestPackedOverrun(t *testing.T) {
+	g := newGuest(t)
+	c := ringConfig(evilSize, true, false, false)
+	d := newDrv(g, c)
+	q, err := newVirtq(g.m, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint16(evilSize) {
+		putPacked(d.desc[descSize*int(i):], guestHigh, 1, i, descAvail)
+	}
+	if ch, err := popAll(q, evilSize); len(ch) != evilSize || err != nil {
+		t.Fatalf("%d chains, %v", len(ch), err)
+	}
+	putPacked(d.desc, guestHigh, 1, evilSize, descUsed) // of the next lap
+	if ok, err := q.pop(new(chain)); ok || err == nil || !strings.Contains(err.Error(), "what is free") {
+		t.Errorf("a ninth chain in a queue of 8: %v, %v", ok, err)
+	}
+}
+
+// TestNeighboursApart: regions that happen to lie together in our memory stay two pieces, each inside its region.
+func TestNeighboursApart(t *testing.T) {
+	fd := memfd(t, 8192)
+	whole, err := mapMemory([]Region{{Size: 8192}}, []int{fd})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.release()
+	host := address(whole.bytes(0, 1))
+	q := &virtq{conf: virtqConfig{size: 1}, mem: &Memory{regions: []*mapping{
+		{Region: Region{GPA: 0, Size: 4096}, host: host},
+		{Region: Region{GPA: 4096, Size: 4096}, host: host + 4096},
+	}}}
+	var c chain
+	for _, flags := range []uint16{0, descWrite} {
+		if err := q.extend(&c, desc{addr: 4000, n: 200, flags: flags}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.in) != 2 || len(c.out) != 2 || c.in[1].Base != host+4096 || c.out[1].Base != host+4096 {
+		t.Errorf("pieces %+v and %+v", c.in, c.out)
+	}
+}
+
 func TestQueueRefused(t *testing.T) {
 	g := newGuest(t)
 	for _, c := range []struct {

@@ -67,17 +67,16 @@ func (q *virtq) startPacked() error {
 	return nil
 }
 
-// nextWord is the word of name and flags at the next position, and whether the descriptor there is available.
-func (q *virtq) nextWord() (flags uint16, ok bool) {
+// available says whether there is a chain at the next position. The load comes before those of the chain.
+func (q *virtq) available() bool {
 	s := &q.packed
-	flags = uint16(word(q.desc, descSize*s.next.at+12).Load() >> 16)
+	flags := word(q.desc, descSize*s.next.at+12).Load() >> 16
 	avail, used := flags&descAvail != 0, flags&descUsed != 0
-	return flags, avail != used && avail == s.next.wrap
+	return avail != used && avail == s.next.wrap
 }
 
 func (q *virtq) popPacked(c *chain) (bool, error) {
-	flags, ok := q.nextWord()
-	if !ok {
+	if !q.available() {
 		return false, nil
 	}
 	s := &q.packed
@@ -87,9 +86,6 @@ func (q *virtq) popPacked(c *chain) (bool, error) {
 			return false, fmt.Errorf("vring: a chain longer than what is free in the packed queue of %d", q.conf.size)
 		}
 		d := packedDesc(q.desc[descSize*next.at : descSize*next.at+descSize])
-		if c.descs == 0 {
-			d.flags = flags // those that said that it is available
-		}
 		c.descs++
 		next.advance(1, q.conf.size)
 		c.head = d.link
@@ -196,6 +192,5 @@ func (q *virtq) awaitPacked() bool {
 		q.announce(eventEnable << 16)
 	}
 	fence()
-	_, ok := q.nextWord()
-	return ok
+	return q.available()
 }
