@@ -3,6 +3,7 @@
 package vring
 
 import (
+	"encoding/binary"
 	"fmt"
 	"testing"
 )
@@ -39,6 +40,9 @@ func benchVirtq(b *testing.B, packed, table bool, batch int) {
 		}
 		for i := range chains {
 			ch := &chains[i]
+			if ch.inLen != 40+64 || ch.outLen != 16+4096 {
+				b.Fatalf("%d and %d bytes", ch.inLen, ch.outLen)
+			}
 			ch.copyOut(head[:])
 			q.push(ch.head, ch.descs, 16)
 		}
@@ -80,7 +84,7 @@ func TestAllocs(t *testing.T) {
 type ready struct {
 	d     *drv
 	slots uint32
-	words []uint32 // packed: the words of names and flags in a lap
+	lap   [][3]uint32 // packed: length, name and flags of each descriptor
 	at    position
 	index uint16 // split
 }
@@ -99,9 +103,9 @@ func newReady(g *guest, c virtqConfig, table bool) *ready {
 	if c.packed {
 		word(d.desc, d.sharedOff).Store(d.shared)
 		for i := range c.size {
-			w := word(d.desc, descSize*i+12)
-			r.words = append(r.words, w.Load())
-			w.Store(w.Load() &^ (descAvail << 16)) // not yet
+			n, name, flags := word(d.desc, descSize*i+8), half(d.desc, descSize*i+12), half(d.desc, descSize*i+14)
+			r.lap = append(r.lap, [3]uint32{n.Load(), uint32(*name), uint32(*flags)})
+			*flags &^= descAvail // not yet
 		}
 		return r
 	}
@@ -120,11 +124,13 @@ func (r *ready) publish(n int) {
 	}
 	for range n {
 		for i := range r.slots { // the device wrote over the lap before
-			w := r.words[r.at.at+i]
+			off, d := descSize*(r.at.at+i), r.lap[r.at.at+i]
 			if !r.at.wrap {
-				w ^= (descAvail | descUsed) << 16
+				d[2] ^= descAvail | descUsed
 			}
-			*half(r.d.desc, descSize*r.at.at+descSize*i+14) = uint16(w >> 16)
+			binary.LittleEndian.PutUint32(r.d.desc[off+8:], d[0])
+			*half(r.d.desc, off+12) = uint16(d[1])
+			*half(r.d.desc, off+14) = uint16(d[2])
 		}
 		r.at.advance(r.slots, r.d.conf.size)
 	}

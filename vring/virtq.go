@@ -44,7 +44,8 @@ type virtqConfig struct {
 type virtq struct {
 	conf  virtqConfig
 	mem   *Memory
-	near  *mapping // where the last address was
+	near  *mapping // where the last buffer was
+	nearT *mapping // where the last indirect table was
 	err   error    // what broke the queue
 	desc  []byte   // the rings; of a packed queue avail and used are the event areas
 	avail []byte
@@ -104,7 +105,7 @@ func (q *virtq) setMemory(m *Memory) error {
 		}
 		*a.to = b
 	}
-	q.mem, q.near, q.desc, q.avail, q.used = m, nil, desc, avail, used
+	q.mem, q.near, q.nearT, q.desc, q.avail, q.used = m, nil, nil, desc, avail, used
 	return nil
 }
 
@@ -224,14 +225,14 @@ func (q *virtq) dirtiedUsed(off, n uint32) {
 	}
 }
 
-// find is the region that has gpa, or nil. Most addresses of a guest lie in one region.
-func (q *virtq) find(gpa uint64) *mapping {
-	if r := q.near; r != nil && gpa-r.GPA < r.Size {
+// find is the region that has gpa, or nil. near is the one of the last time, which it mostly is again.
+func (q *virtq) find(near **mapping, gpa uint64) *mapping {
+	if r := *near; r != nil && gpa-r.GPA < r.Size {
 		return r
 	}
 	r := q.mem.find(gpa)
 	if r != nil {
-		q.near = r
+		*near = r
 	}
 	return r
 }
@@ -268,7 +269,7 @@ func (q *virtq) extend(c *chain, d desc) error {
 		return fmt.Errorf("vring: a descriptor of %d bytes at %#x, which goes past the end of the address space", d.n, d.addr)
 	}
 	for n := uint64(d.n); n > 0; {
-		r := q.find(d.addr)
+		r := q.find(&q.near, d.addr)
 		if r == nil {
 			return fmt.Errorf("vring: a descriptor names %#x, which is not in guest memory", d.addr)
 		}
@@ -333,7 +334,7 @@ func (q *virtq) table(c *chain, d desc) error {
 
 // tableDesc loads the descriptor of a table at gpa.
 func (q *virtq) tableDesc(gpa uint64) (desc, error) {
-	r := q.find(gpa)
+	r := q.find(&q.nearT, gpa)
 	if r == nil || r.Size-(gpa-r.GPA) < descSize {
 		return desc{}, fmt.Errorf("vring: an indirect table's descriptor at %#x is not in one region of guest memory", gpa)
 	}
