@@ -67,6 +67,11 @@ func TestStartUp(t *testing.T) {
 			t.Errorf("descriptor %d is not what was sent", p[0])
 		}
 	}
+	for _, fd := range []int{r.kick, r.call, r.err} {
+		if n, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || n&unix.FD_CLOEXEC == 0 {
+			t.Errorf("descriptor %d would be inherited: %#x, %v", fd, n, err)
+		}
+	}
 	if n, err := unix.FcntlInt(uintptr(kick), unix.F_GETFL, 0); err != nil || n&unix.O_NONBLOCK == 0 {
 		t.Errorf("the kick lost O_NONBLOCK: %#x, %v", n, err)
 	}
@@ -496,10 +501,12 @@ func TestNotAgreed(t *testing.T) {
 			if r.size == anySize {
 				payload = make([]byte, configHeadSize)
 			}
+			flags := uint32(flagNeedReply) // of no use where the reply has a meaning of its own
 			if !r.replies {
 				f.refuse(id, payload)
+				flags = 0
 			}
-			f.send(id, 0, payload)
+			f.send(id, flags, payload)
 			f.dropped()
 			target.want("reset")
 		})
@@ -628,6 +635,85 @@ func TestDescriptors(t *testing.T) {
 			f.dropped()
 		})
 	}
+}
+
+// TestNoneLeft: this process may open no more descriptors.
+func TestNoneLeft(t *testing.T) {
+	for left := range 4 {
+		t.Run(fmt.Sprint(left), func(t *testing.T) {
+			noLeak(t)
+			target := newFakeTarget(t, 1)
+			f := newFrontend(t, target)
+			f.prepare(0)
+			f.set(msgSetVringCall, appendU64(0), f.event())
+			f.set(msgSetVringErr, appendU64(0), f.event())
+			f.set(msgSetVringKick, appendU64(0), f.event())
+			event := f.event()
+			allow(t, left)
+			if left < 3 {
+				f.refuse(msgSetVringEnable, ringState{0, 1}.bytes())
+			} else {
+				f.set(msgSetVringEnable, ringState{0, 1}.bytes()) // duplicates of all three
+			}
+			if left == 1 || left == 2 {
+				f.set(msgSetVringCall, appendU64(0), event)
+				f.hangUp()
+				return
+			}
+			// what does not arrive cannot be kept
+			f.send(msgSetVringCall, flagNeedReply, appendU64(0), event)
+			f.dropped()
+		})
+	}
+	t.Run("exchange", func(t *testing.T) { // the new one arrives, but there is no duplicate for the device
+		noLeak(t)
+		target := newFakeTarget(t, 1)
+		f := newFrontend(t, target)
+		f.prepare(0)
+		f.set(msgSetVringEnable, ringState{0, 1}.bytes())
+		f.set(msgSetVringKick, appendU64(0), f.event())
+		event := f.event()
+		restore := allow(t, 1)
+		f.refuse(msgSetVringCall, appendU64(0), event)
+		restore()
+		if r := target.ring(0); !r.running || r.call != -1 {
+			t.Errorf("the device has %+v", r)
+		}
+		f.set(msgSetVringCall, appendU64(0), event)
+		f.hangUp()
+	})
+}
+
+// allow has this process open n more descriptors and no more, until restore or the end of the test.
+func allow(t *testing.T, n int) (restore func()) {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	var free []int
+	for range n + 1 {
+		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		free = append(free, fd)
+	}
+	low := limit
+	low.Cur = uint64(free[n])
+	for _, fd := range free {
+		_ = unix.Close(fd)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	restore = func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(restore)
+	return restore
 }
 
 // TestHangUp ends the connection wherever it can end.
