@@ -81,12 +81,12 @@ func (c *Conn) Begin(op *Op) Verdict {
 	}
 	op.nonblock = true
 	e := c.call(op)
+	if e == ENFILE && c.rc.n.Load() > 0 {
+		e = WouldBlock // descriptors are about to be freed: Run waits for them
+	}
 	switch e {
 	case WouldBlock:
-		if op.nhook > 0 || op.nfilter > 0 || op.nscratch > 0 {
-			op.nhook, op.nfilter, op.nscratch = 0, 0, 0
-		}
-		op.settle()
+		op.rewind()
 		op.nonblock = false
 		c.leave(op)
 		return Offload
@@ -95,6 +95,14 @@ func (c *Conn) Begin(op *Op) Verdict {
 		return c.wait(op)
 	}
 	return c.conclude(op, e)
+}
+
+// rewind forgets what a method has left behind that is called once more.
+func (op *Op) rewind() {
+	if op.nhook > 0 || op.nfilter > 0 || op.nscratch > 0 {
+		op.nhook, op.nfilter, op.nscratch = 0, 0, 0
+	}
+	op.settle()
 }
 
 // brief says whether a request of a file system that may wait calls none of its methods: RELEASE without an unlock.
@@ -111,6 +119,10 @@ func (c *Conn) brief(op *Op) bool {
 // Run calls the method of a request that has left its loop; it may wait.
 func (c *Conn) Run(op *Op) Verdict {
 	e := c.call(op)
+	if e == ENFILE && c.graced() {
+		op.rewind()
+		e = c.call(op)
+	}
 	switch e {
 	case WouldBlock: // it was told that it may wait
 		e = EIO

@@ -3,6 +3,7 @@ package vfs
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Epoch is one thread's part in the reclamation of a connection's entries. Between Enter and Exit the entries that the
@@ -115,6 +116,37 @@ func (c *Conn) takeReady() {
 	rc.n.Store(int32(len(keep)))
 }
 
+// graceLimit is how long graced waits for a batch that does not end: longer than a thread waits for its CPU on a busy machine.
+const graceLimit = 2 * time.Second
+
+// graced waits until all is freed that is in limbo now: a thread that lost its CPU in the middle of a batch keeps thousands of
+// released files open. False: it takes too long. Not inside a batch.
+func (c *Conn) graced() bool {
+	deadline, mark := time.Now().Add(graceLimit), c.rc.clock.Load()
+	if !until(deadline, func() bool { c.reclaim(); return c.rc.past(mark) }) {
+		return false
+	}
+	added, _ := c.janitor.counts()
+	return until(deadline, func() bool { _, done := c.janitor.counts(); return done >= added })
+}
+
+func until(deadline time.Time, ok func() bool) bool {
+	for !ok() {
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return true
+}
+
+// past says whether nothing is left of what was retired up to a tick.
+func (rc *reclaimer) past(mark uint64) bool {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	return !rc.busy.Load() && (len(rc.limbo) == 0 || rc.limbo[0].since > mark)
+}
+
 // unpin gives a counted pin back; the last one of a zombie frees it.
 func (c *Conn) unpin(e *ent) {
 	if e.pins.Add(-1) == zombie {
@@ -167,6 +199,8 @@ type janitor struct {
 	mu      sync.Mutex
 	queue   []*ent // guarded by mu
 	workers int    // guarded by mu
+	added   uint64 // guarded by mu
+	done    uint64 // of those that were added; guarded by mu
 }
 
 const janitors = 16
@@ -174,6 +208,7 @@ const janitors = 16
 func (j *janitor) add(c *Conn, e *ent) {
 	j.mu.Lock()
 	j.queue = append(j.queue, e)
+	j.added++
 	start := j.workers < janitors && j.workers < len(j.queue)
 	if start {
 		j.workers++
@@ -197,5 +232,15 @@ func (j *janitor) work(c *Conn) {
 		j.queue = j.queue[1:]
 		j.mu.Unlock()
 		c.give(c.system(e.fs.Load()), e)
+		j.mu.Lock()
+		j.done++
+		j.mu.Unlock()
 	}
+}
+
+// counts are how many entries came, and how many have gone.
+func (j *janitor) counts() (added, done uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.added, j.done
 }
