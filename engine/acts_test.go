@@ -100,8 +100,9 @@ func answer(b byte) act {
 }
 
 func fill(buf []byte, b byte) []byte {
-	for i := range buf {
-		buf[i] = b
+	copy(buf, []byte{b})
+	for n := 1; n < len(buf); n *= 2 { // the race detector makes a loop over bytes slow
+		copy(buf[n:], buf[:n])
 	}
 	return buf
 }

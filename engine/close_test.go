@@ -144,6 +144,9 @@ func TestStartFails(t *testing.T) {
 	if !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), "loop on CPU 1023: pin") {
 		t.Errorf("Start: %v", err)
 	}
+	if n := countFDs("anon_inode:[io_uring]"); n != 0 {
+		t.Errorf("%d rings are left", n)
+	}
 	if err := e.Close(); err != nil {
 		t.Error(err)
 	}

@@ -38,6 +38,7 @@ func newEngine(t testing.TB, cfg Config, before ...func(*Engine)) (*Engine, *log
 	for _, f := range before {
 		f(e)
 	}
+	procs := runtime.GOMAXPROCS(0)
 	if err := e.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +46,7 @@ func newEngine(t testing.TB, cfg Config, before ...func(*Engine)) (*Engine, *log
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
+		runtime.GOMAXPROCS(procs) // which Start has raised
 		if left := logs.take(); len(left) > 0 {
 			t.Errorf("logged: %q", left)
 		}

@@ -37,7 +37,6 @@ var restrictions = ring.Restrictions{Ops: []ring.Op{
 	ring.OpReadv,       // extents in a guest's memory
 	ring.OpWritev,      // likewise
 	ring.OpPollAdd,     // kicks of a guest
-	ring.OpPollRemove,  // a queue that stops
 	ring.OpNop,         // a queue's next turn
 }}
 

@@ -76,8 +76,8 @@ func halfCached(fd int, off int64, n int32) {
 	_, _ = unix.Pread(fd, make([]byte, n/2), off)
 }
 
-// add makes the way an act of fs.
-func (w *way) add(fs *acts) (off int64) {
+// act is the method of a file system whose extents go this way.
+func (w *way) act() act {
 	f := func(op *vfs.Op, off int64, n int32, _ []byte) (vfs.Payload, vfs.Errno) {
 		if w.before != nil {
 			w.before(off, n)
@@ -87,10 +87,13 @@ func (w *way) add(fs *acts) (off int64) {
 		return p, vfs.OK
 	}
 	if w.wait {
-		f = offLoop(f)
+		return offLoop(f)
 	}
-	return fs.add(f)
+	return f
 }
+
+// add makes the way an act of fs.
+func (w *way) add(fs *acts) (off int64) { return fs.add(w.act()) }
 
 // fit rounds an offset or a length to what the way can do.
 func (w *way) fit(n int) int { return n - n%w.align }

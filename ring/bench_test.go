@@ -10,10 +10,14 @@ import (
 
 // BenchmarkNop is the price of the ring itself: ns per entry, by how many go in at once.
 func BenchmarkNop(b *testing.B) {
-	for name, flags := range map[string]uint32{"sqe64": 0, "sqe128": SetupSQE128, "sqe128,cqe32": SetupSQE128 | SetupCQE32} {
+	for name, c := range map[string]Config{
+		"sqe64": {}, "sqe128": {Flags: SetupSQE128}, "sqe128,cqe32": {Flags: SetupSQE128 | SetupCQE32},
+		"sqe128,restricted": {Flags: SetupSQE128, Restrictions: &Restrictions{Ops: []Op{OpNop, OpRead, OpWrite, OpUringCmd}}},
+	} {
 		for _, batch := range []int{1, 8, 32, 128} {
 			b.Run(fmt.Sprintf("%s/batch=%d", name, batch), func(b *testing.B) {
-				r := newRing(b, Config{Entries: 128, Flags: loopFlags | flags})
+				c.Entries, c.Flags = 128, c.Flags|loopFlags
+				r := newRing(b, c)
 				if err := r.RegisterRingFd(); err != nil {
 					b.Fatal(err)
 				}
