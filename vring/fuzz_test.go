@@ -61,6 +61,18 @@ func FuzzVirtq(f *testing.F) {
 	f.Add(fuzzSeed(4, 2, 0, []desc{{16 * 8, 32, descIndirect, 0}, {}, {}, {}, {}, {}, {}, {}, {at, 40, descNext, 1}, {at, 16, descWrite, 0}}, 0, 1, 0))
 	f.Add(fuzzSeed(1, 3, 1<<15, []desc{{at, 40, descNext | descAvail, 1}, {at, 80, descWrite | descAvail, 2}, {at, 0, descAvail, 3}}))
 	f.Add(fuzzSeed(7, 5, 1<<15|4, []desc{{16 * 8, 32, descIndirect | descUsed, 0}, {}, {}, {}, {16 * 8, 16, descIndirect | descAvail, 9}, {}, {}, {}, {at, 40, 0, 1}, {at, 16, descWrite, 0}}))
+	for _, flags := range []byte{4, 5, 6, 7} { // what must be refused, split and packed
+		avail := uint16(descAvail) & -uint16(flags&1)
+		base := uint16(flags&1) << 15
+		f.Add(fuzzSeed(flags, 4, base, []desc{{at, 1, descNext | avail, 1}, {at, 1, descNext | avail, 2}, {at, 1, descNext | avail, 3}, {at, 1, descNext | avail, 0}}, 0, 1, 0))
+		f.Add(fuzzSeed(flags, 4, base, []desc{{at, 1, descNext | descWrite | avail, 1}, {at, 1, avail, 0}}, 0, 1, 0))
+		f.Add(fuzzSeed(flags, 4, base, []desc{{fuzzFirst + 0xfff, 2, avail, 0}}, 0, 1, 0))
+		f.Add(fuzzSeed(flags, 4, base, []desc{{math.MaxUint64, 2, avail, 0}}, 0, 1, 0))
+		f.Add(fuzzSeed(flags, 4, base, []desc{{0, 16, descIndirect | avail, 0}}, 0, 1, 0))
+		f.Add(fuzzSeed(flags, 4, base, []desc{{64, 16 * 1025, descIndirect | avail, 0}}, 0, 1, 0))
+		f.Add(fuzzSeed(flags, 4, base, []desc{{at, 0x1000, descNext | avail, 1}, {at, 0xfffff000, avail, 0}}, 0, 1, 0))
+		f.Add(fuzzSeed(flags, 4, base, []desc{{at, 1, avail, 0}, {at, 1, avail, 0}}, 0, 2, 0, 0))
+	}
 	fd := memfd(f, fuzzFile)
 	base, err := mapShared(fd, 0, fuzzFile)
 	if err != nil {

@@ -262,6 +262,27 @@ func TestNeighboursApart(t *testing.T) {
 	}
 }
 
+// TestChainPieces: each descriptor of a chain may lie in every region there is, but not all of them.
+func TestChainPieces(t *testing.T) {
+	fd := memfd(t, 4096)
+	rs, fds := make([]Region, 500), make([]int, 500)
+	for i := range rs {
+		rs[i], fds[i] = Region{GPA: uint64(i) << 12, Size: 4096, UVA: uint64(i) << 12}, fd
+	}
+	m, err := mapMemory(rs, fds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.release()
+	q, c := &virtq{conf: virtqConfig{size: 128}, mem: m}, chain{}
+	for i := range 5 {
+		err := q.extend(&c, desc{addr: 0, n: 500 << 12})
+		if (err != nil) != (i == 4) || len(c.in) != 500*(i+1) {
+			t.Fatalf("%d pieces: %v", len(c.in), err)
+		}
+	}
+}
+
 func TestQueueRefused(t *testing.T) {
 	g := newGuest(t)
 	for _, c := range []struct {

@@ -21,7 +21,7 @@ const maxTurn = 64
 const (
 	tagKick   = iota // the poll of the kick eventfd
 	tagTurn          // chains are left over from the last turn
-	tagRemove        // the poll's removal
+	tagRemove        // the poll's cancellation
 )
 
 // queue is one virtqueue of the device, served by one loop. All of it belongs to the loop's thread, but for what never
@@ -281,9 +281,9 @@ func (q *queue) pause(l *engine.Loop) {
 		return
 	}
 	q.paused = true
-	if q.polled {
+	if q.polled { // by ASYNC_CANCEL: POLL_REMOVE leaves a poll alone whose kick has just come (EALREADY)
 		q.flights++
-		l.SQE().PollRemove(engine.Data(q.source, tagKick)).SetUserData(engine.Data(q.source, tagRemove))
+		l.SQE().Cancel(engine.Data(q.source, tagKick), 0).SetUserData(engine.Data(q.source, tagRemove))
 	}
 }
 

@@ -20,7 +20,11 @@ type modelRing struct {
 
 // sessionModel is a front-end that sends anything that is well-formed, and knows what must come of it.
 type sessionModel struct {
-	f        *frontend
+	f      *frontend
+	event  int // descriptors to send
+	guest  int
+	bitmap int
+
 	features uint64
 	mem, log bool
 	rings    [2]modelRing
@@ -33,9 +37,13 @@ var modelFeatures = []uint64{
 
 // TestSessionModel compares the session with the model, request by request.
 func TestSessionModel(t *testing.T) {
+	kit := &frontend{TB: t}
+	event, guest, bitmap := kit.event(), kit.file(8<<20), kit.file(0x4000)
 	rapid.Check(t, func(rt *rapid.T) {
 		target := newFakeTarget(t, 2)
-		m := &sessionModel{f: newFrontend(t, target)}
+		m := &sessionModel{f: newFrontend(t, target), event: event, guest: guest, bitmap: bitmap}
+		defer target.release()
+		defer m.f.hangUp()
 		m.f.send(msgSetProtocolFeatures, 0, appendU64(allProtocol))
 		rt.Repeat(map[string]func(*rapid.T){
 			"num":      m.num,
@@ -52,8 +60,6 @@ func TestSessionModel(t *testing.T) {
 			"log":      m.setLog,
 			"":         m.check,
 		})
-		m.f.hangUp()
-		target.release()
 	})
 }
 
@@ -68,8 +74,12 @@ func (m *sessionModel) tell(rt *rapid.T, good bool, id messageID, payload []byte
 
 // runs says whether a start of r succeeds.
 func (m *sessionModel) runs(r *modelRing) bool {
-	packed := m.features&featureRingPacked != 0
-	return m.mem && r.addr.Desc != 0 && r.size > 0 && (packed || r.size&(r.size-1) == 0)
+	good := m.mem && r.addr.Desc != 0 && r.size > 0
+	if m.features&featureRingPacked == 0 {
+		return good && r.size&(r.size-1) == 0
+	}
+	// the base has two places in the ring
+	return good && (!r.based || r.base&0x7fff < r.size && r.base>>16&0x7fff < r.size)
 }
 
 // settle starts and stops r, and says whether that succeeds.
@@ -150,7 +160,7 @@ func (m *sessionModel) file(rt *rapid.T, id messageID) {
 		good = m.settle(r)
 	}
 	if has {
-		m.tell(rt, good, id, appendU64(uint64(i)), m.f.event())
+		m.tell(rt, good, id, appendU64(uint64(i)), m.event)
 		return
 	}
 	m.tell(rt, good, id, appendU64(uint64(i)|0x100))
@@ -214,12 +224,12 @@ func (m *sessionModel) memory(rt *rapid.T) {
 		m.mem = false
 		return
 	}
-	m.tell(rt, !m.mem, msgAddMemReg, regOf(r), m.f.file(int64(r.Size)))
+	m.tell(rt, !m.mem, msgAddMemReg, regOf(r), m.guest)
 	m.mem = true
 }
 
 func (m *sessionModel) setLog(rt *rapid.T) {
-	m.tell(rt, true, msgSetLogBase, append(appendU64(0x4000), appendU64(0)...), m.f.file(0x4000))
+	m.tell(rt, true, msgSetLogBase, append(appendU64(0x4000), appendU64(0)...), m.bitmap)
 	m.log = true
 }
 
@@ -235,7 +245,7 @@ func (m *sessionModel) check(rt *rapid.T) {
 		}
 		logs := m.features&featureLogAll != 0
 		want := virtqConfig{
-			size: r.size, desc: r.addr.Desc, avail: r.addr.Avail, used: r.addr.Used, base: r.base, indirect: true,
+			size: r.size, desc: r.addr.Desc, avail: r.addr.Avail, used: r.addr.Used, base: r.base, indirect: m.features&featureIndirect != 0,
 			packed: m.features&featureRingPacked != 0, eventIdx: m.features&featureEventIdx != 0, dirty: got.conf.dirty,
 		}
 		if logs {

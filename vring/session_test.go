@@ -580,8 +580,8 @@ func TestOutOfStep(t *testing.T) {
 	}
 }
 
-// TestPieces: a message arrives byte by byte, its descriptors with any of them.
-func TestPieces(t *testing.T) {
+// TestMessageInPieces: a message arrives byte by byte, its descriptors with any of them.
+func TestMessageInPieces(t *testing.T) {
 	noLeak(t)
 	target := newFakeTarget(t, 1)
 	f := newFrontend(t, target)

@@ -235,7 +235,7 @@ func (b *Bridged) fail(err error) {
 // halt has all goroutines end.
 func (b *Bridged) halt() {
 	b.once.Do(func() { close(b.halted) })
-	signal(b.dev.stop)
+	notify(b.dev.stop)
 	for _, p := range b.queues {
 		p.stop()
 	}
@@ -305,7 +305,7 @@ func (b *Bridged) Wait() error {
 // Close unmounts, also when files are open, and waits.
 func (b *Bridged) Close() error {
 	err := b.dev.unmount()
-	signal(b.dev.stop)
+	notify(b.dev.stop)
 	for _, p := range b.queues {
 		p.close()
 	}

@@ -213,5 +213,5 @@ func (p *bridgeQueue) stop() {
 	p.closed, p.over = true, true
 	p.freed.Broadcast()
 	p.mu.Unlock()
-	signal(p.q.call)
+	notify(p.q.call)
 }

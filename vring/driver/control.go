@@ -165,5 +165,5 @@ func (d *Driver) ChangeCall(i int) error {
 	}
 	unix.Close(q.call)
 	q.call = fd
-	return signal(fd) // what went to the old one is not lost
+	return notify(fd) // what went to the old one is not lost
 }

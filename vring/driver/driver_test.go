@@ -276,13 +276,13 @@ func TestSleep(t *testing.T) {
 	if err := q.Sleep(time.Millisecond); !errors.Is(err, unix.ETIMEDOUT) {
 		t.Errorf("nothing: %v", err)
 	}
-	if err := signal(b.eventfd(b.call, 1)); err != nil {
+	if err := notify(b.eventfd(b.call, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := q.Sleep(time.Minute); err != nil {
 		t.Errorf("an interrupt: %v", err)
 	}
-	if err := signal(b.eventfd(b.err, 1)); err != nil {
+	if err := notify(b.eventfd(b.err, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := q.Sleep(time.Minute); !errors.Is(err, ErrDevice) {

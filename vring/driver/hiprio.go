@@ -153,5 +153,5 @@ func (h *hiprio) stop() {
 	h.over = true
 	h.freed.Broadcast()
 	h.mu.Unlock()
-	signal(h.q.call)
+	notify(h.q.call)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +43,9 @@ type Memory struct {
 	b       []byte
 	regions []Region
 	user    uint64 // address of b
-	used    int
+
+	mu   sync.Mutex
+	used int // guarded by mu
 }
 
 func newMemory(size int64, regions int) (*Memory, error) {
@@ -71,10 +74,16 @@ func newMemory(size int64, regions int) (*Memory, error) {
 func (m *Memory) Regions() []Region { return m.regions }
 
 // Free is how much can still be allocated.
-func (m *Memory) Free() int { return len(m.b) - m.used }
+func (m *Memory) Free() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.b) - m.used
+}
 
 // Alloc gives n zeroed bytes, aligned to a power of two up to a page.
 func (m *Memory) Alloc(n, align int) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	at := (m.used + align - 1) &^ (align - 1)
 	if n > len(m.b)-at {
 		return nil, fmt.Errorf("driver: %d bytes: %w", n, ErrNoMemory)

@@ -142,7 +142,7 @@ func (q *Queue) Kick() error {
 		return nil
 	}
 	q.kicks++
-	return signal(q.kick)
+	return notify(q.kick)
 }
 
 // Kicks is how often the device was told.
@@ -224,8 +224,8 @@ func (q *Queue) close() {
 
 var one = []byte{1, 0, 0, 0, 0, 0, 0, 0}
 
-// signal adds to an eventfd. One that is full is signalled already.
-func signal(fd int) error {
+// notify adds to an eventfd. One that is full is signalled already.
+func notify(fd int) error {
 	if _, err := unix.Write(fd, one); err != nil && !errors.Is(err, unix.EAGAIN) {
 		return fmt.Errorf("driver: kick: %w", err)
 	}

@@ -46,7 +46,7 @@ func serveQueue(t testing.TB, b *backend, d *Driver, queue int, a answer) {
 			}
 			f.push(c, uint32(n))
 			if f.interrupt() {
-				signal(call)
+				notify(call)
 			}
 		}
 	}()
