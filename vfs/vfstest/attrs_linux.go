@@ -23,9 +23,9 @@ var attrCases = []testCase{
 	{"times", nil, testTimes},
 	{"owners", func(c *Config) bool { return c.NoChown }, testOwners},
 	{"other users", func(c *Config) bool { return c.NoChown }, testOtherUsers},
-	{"a supplementary group", noOwners, testSuppGroup},
+	{"a supplementary group", noGroups, testSuppGroup},
 	{"a set-group-id directory", func(c *Config) bool { return c.NoChown }, testSetgidDir},
-	{"set-group-id files in one", noOwners, testSetgidFiles},
+	{"set-group-id files in one", noGroups, testSetgidFiles},
 	{"suid goes with a write", func(c *Config) bool { return c.NoChown }, testKillPriv},
 	{"attributes", noXattr, testXattrs},
 	{"attribute sizes", noXattr, testXattrSizes},
@@ -152,32 +152,21 @@ func testSetgidDir(t *testing.T, dir string) {
 	}
 }
 
-func noOwners(c *Config) bool { return c.NoChown || c.NoMknod || c.NoLink }
+func noGroups(c *Config) bool { return c.NoChown || c.NoMknod || c.NoLink || c.NoSuppGroups }
 
-// makers is a Python program that makes things of all kinds in its working directory, with mode 02775 as far as it has a say.
-const makers = `
-import os
-os.umask(0)
-os.close(os.open("file", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o2775))
-os.mkdir("dir", 0o775)
-os.mknod("node", 0o102775)
-os.mkfifo("fifo", 0o664)
-os.symlink("file", "symlink")
-os.link("file", "hard")
-os.rename("hard", "renamed")
-`
-
-// makeAs runs makers in dir.
+// makeAs runs makeHelper in dir.
 func makeAs(t *testing.T, cred *syscall.Credential, dir string) error {
 	t.Helper()
-	out, err := child(t, cred, "cd "+dir+" && exec python3 -c '"+makers+"'")
-	if err != nil {
+	c := helper("make", dir)
+	c.Dir = "/"
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	return nil
 }
 
-// made are the names that makers leaves.
+// made are the names that makeHelper leaves.
 var made = []string{"file", "dir", "node", "fifo", "symlink", "renamed"}
 
 // testSuppGroup: where only a supplementary group of the caller may write, the caller makes things, and they are its own.

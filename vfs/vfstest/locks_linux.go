@@ -21,7 +21,7 @@ var lockCases = []testCase{
 	{"POSIX locks between processes", noLocks, testPosixLocks},
 	{"flock between descriptions", noLocks, testFlock},
 	{"a waiting lock is granted", noLocks, testLockWait},
-	{"a waiting lock is interrupted", noLocks, testLockInterrupt},
+	{"a waiting lock is interrupted", func(c *Config) bool { return c.NoLocks || c.NoInterrupt }, testLockInterrupt},
 	{"locks go with their process", noLocks, testLockDeath},
 	{"an OFD lock goes with its open file", noLocks, testLockOFD},
 }
@@ -40,30 +40,7 @@ func child(t *testing.T, cred *syscall.Credential, script string) (string, error
 	return string(out), err
 }
 
-// locker is a Python process that locks what it is told: one line each, "lock", "try", "unlock", "flock", "tryflock";
-// it answers "ok" or the errno's name. Go programs can't: os/exec's descriptors and threads would share locks.
-const locker = `
-import fcntl, os, sys, errno
-f = open(sys.argv[1], "r+b")
-def answer(call):
-    try:
-        call()
-        print("ok", flush=True)
-    except OSError as e:
-        print(errno.errorcode[e.errno], flush=True)
-for line in sys.stdin:
-    what, *arg = line.split()
-    start, n = (int(arg[0]), int(arg[1])) if arg else (0, 0)
-    if what == "lock": answer(lambda: fcntl.lockf(f, fcntl.LOCK_EX, n, start))
-    if what == "try": answer(lambda: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, n, start))
-    if what == "tryread": answer(lambda: fcntl.lockf(f, fcntl.LOCK_SH | fcntl.LOCK_NB, n, start))
-    if what == "unlock": answer(lambda: fcntl.lockf(f, fcntl.LOCK_UN, n, start))
-    if what == "flock": answer(lambda: fcntl.flock(f, fcntl.LOCK_EX))
-    if what == "tryflock": answer(lambda: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB))
-    if what == "unflock": answer(lambda: fcntl.flock(f, fcntl.LOCK_UN))
-`
-
-// lockProcess is a running locker.
+// lockProcess is a running lockHelper.
 type lockProcess struct {
 	t   *testing.T
 	cmd *exec.Cmd
@@ -75,7 +52,7 @@ func startLocker(t *testing.T, path string) *lockProcess {
 	t.Helper()
 	r, w, err := os.Pipe()
 	must(t, err)
-	p := &lockProcess{t: t, cmd: exec.Command("python3", "-c", locker, path), in: w, out: make(chan string, 16)}
+	p := &lockProcess{t: t, cmd: helper("lock", path), in: w, out: make(chan string, 16)}
 	p.cmd.Stdin, p.cmd.Stderr = r, os.Stderr
 	out, err := p.cmd.StdoutPipe()
 	must(t, err)

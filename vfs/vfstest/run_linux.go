@@ -27,6 +27,10 @@ type Config struct {
 	NoExchange  bool // RENAME_EXCHANGE
 	NoChown     bool
 	NoCopy      bool // copy_file_range
+
+	// What some kernels do not do.
+	NoInterrupt  bool // a request is not interrupted, as none of virtio-fs is
+	NoSuppGroups bool // the server is not told of the caller's supplementary groups, before Linux 6.3
 }
 
 // testCase is one property; need says whether the file system has what it takes.
