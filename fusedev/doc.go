@@ -18,6 +18,19 @@
 // request in flight may hold up are written by the caller, unless it owes an answer itself: see [vfs.Notifier]. No
 // thread is kept per mount, apart from those of the blocking transport.
 //
+// # A process that uses its own mount
+//
+// System calls work with any GOMAXPROCS and while the world is stopped, for the runtime gives their processor away. Page
+// faults of a mapping do not, nor does os/exec until the new program runs (which need not lie on the mount: the new process
+// closes files that are open there). The thread keeps its processor, cannot be stopped, and in a fault may hold the lock
+// of the address space. So what needs those waits for it, and it for a loop:
+//   - as many such threads as there are processors. Engine.Start raises GOMAXPROCS to the loops, the pool's width and
+//     one more, so that a process with GOMAXPROCS=1 can do it: do not lower it again;
+//   - a garbage collection that begins meanwhile, and mmap(2) by another thread. These hang until the connection is
+//     cut, and over io_uring even longer: see docs/kernel.md.
+//
+// A process that maps files of a mount, or starts programs while it has files open there, should not serve it itself.
+//
 // # Locks
 //
 // Server.mu is a leaf. It is held across system calls of Unmount and Abort, never across a call of vfs or engine.
