@@ -15,13 +15,13 @@ FUZZTIME ?= 10s
 TESTFLAGS ?=
 # Packages for the race detector: those whose memory it can see. Words shared with the kernel lie outside the Go heap, where a correct
 # hand-over looks like a race and a race like nothing.
-RACE ?= ./abi/... ./vfs/... ./passthrough/... ./cmd/... ./internal/config/... ./internal/sdnotify/...
+RACE ?= ./abi/... ./vfs/... ./passthrough/... ./engine/... ./cmd/... ./internal/config/... ./internal/sdnotify/...
 
 STAGE := scripts/stage.sh
 # -p 1: packages that mount, pin threads and measure waits run one after another.
 GOTEST := go test -count=1 -timeout=15m -p 1 $(TESTFLAGS)
 
-.PHONY: build demo test setup lint vet format staticcheck cross unit race fuzz suites stress clean
+.PHONY: build demo test setup lint vet format staticcheck cross unit race fuzz suites guests stress clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/fastfsd ./cmd/fastfsd
@@ -64,6 +64,10 @@ fuzz:
 
 suites:
 	@LAST=1 $(STAGE) suites $(GOTEST) ./test/...
+
+# The oldest, the current and the newest pair of QEMU and Linux; `make test` takes the current one.
+guests:
+	FASTFSD_GUESTS="bookworm bookworm-backports trixie-backports" $(GOTEST) ./test/guest
 
 # Load by hand on a mount over each transport: minutes, and packages that nothing else needs.
 stress: build

@@ -17,6 +17,7 @@
 #   GUEST_FILES=""                  more files for /guest
 #   GUEST_CPUS=1 GUEST_QUEUES=1     virtual CPUs, request queues
 #   GUEST_LIMIT=120                 seconds
+#   GUEST_REBOOTS=""                anything: a reset boots again and runs PROGRAM again; else it is the guest's end
 #   GUEST_ACCEL=tcg,thread=multi    kvm is for hosts whose KVM boots such kernels; not all nested ones do
 set -euo pipefail
 scripts=$(dirname "$(realpath "$0")")
@@ -51,7 +52,7 @@ sources() {
 # unpack DIR: fetches the packages and unpacks them below DIR. Nothing is installed: apt works on a state of its own.
 unpack() {
 	local new=$1 apt=$1/apt deb release=
-	[ "$suite" = "${suite%-backports}" ] || release=$suite # else security's newer kernel would lose against the suite's
+	[ "$suite" = "${suite%-backports}" ] || release=$suite # of the others security has newer kernels, which a preference hides
 	mkdir -p "$apt"/{state/lists/partial,cache,debs/partial} "$new"/usr/{bin,lib,lib64,sbin}
 	ln -s usr/{bin,lib,lib64,sbin} "$new"
 	: >"$apt/status"
@@ -116,22 +117,23 @@ initramfs() {
 	install -m 755 "$scripts/guest-init.sh" "$r/init"
 	printf '%s\n' root:x:0:0::/root:/bin/sh nobody:x:65534:65534::/:/bin/sh tests:x:1000:1000::/:/bin/sh >"$r/etc/passwd"
 	printf '%s:\n' root:x:0 nogroup:x:65534 tests:x:1000 >"$r/etc/group"
-	for f in $(find "$root/usr/lib/modules" -name 'virtio*.ko*' -o -name fuse.ko*); do
-		case $f in *.xz) xz -dc "$f" >"$r/modules/$(basename "$f" .xz)" ;; *) cp "$f" "$r/modules/" ;; esac
-	done
+	find "$root/usr/lib/modules" \( -name 'virtio*.ko' -o -name fuse.ko \) -exec cp -t "$r/modules" {} +
 	for f in "$1" ${GUEST_FILES:-}; do bring "$f"; done
 	printf 'set --' >"$r/job"
 	printf ' %q' "/guest/$(basename "$1")" "${@:2}" >>"$r/job"
 	(cd "$r" && find . | "$root/usr/bin/busybox" cpio -o -H newc 2>/dev/null) >"$work/initramfs"
 }
 
-# boot SOCKET: QEMU, by its own suite's loader and libraries, in the background. Both processes die with this script.
+# boot SOCKET: QEMU, by its own suite's loader and libraries, in the background. It dies with this script. QEMU 7.2 damages
+# the flags at cmpxchg16b, so the CPU has none.
 boot() {
+	local reset=shutdown
+	[ -z "${GUEST_REBOOTS:-}" ] || reset=reset
 	local timers="no_timer_check tsc=reliable" # a busy host is no sign of broken hardware
 	setpriv --pdeathsig KILL timeout -s KILL "${GUEST_LIMIT:-120}" setpriv --pdeathsig KILL \
 		env QEMU_MODULE_DIR="$lib/qemu" "$lib/ld-linux-x86-64.so.2" --library-path "$lib" "$root/usr/bin/qemu-system-x86_64" \
 		-L "$root/usr/share/qemu" -L "$root/usr/share/seabios" \
-		-nodefaults -no-user-config -no-reboot -display none -monitor none \
+		-nodefaults -no-user-config -action "reboot=$reset" -display none -monitor none \
 		-machine q35 -accel "${GUEST_ACCEL:-tcg,thread=multi}" -cpu max,-cx16 -smp "${GUEST_CPUS:-1}" -m 512M \
 		-object memory-backend-memfd,id=memory,size=512M,share=on -numa node,memdev=memory \
 		-chardev "socket,id=share,path=$1" \

@@ -22,7 +22,7 @@ check_go() {
 
 packages() {
 	local p="attr ca-certificates fuse3 git"
-	[ "$purpose" = demo ] || p+=" acl e2fsprogs fio gcc libacl1-dev libc6-dev python3"
+	[ "$purpose" = demo ] || p+=" acl e2fsprogs fio gcc libacl1-dev libc6-dev"
 	[ "$purpose" != stress ] || p+=" bc bonnie++ dbench perl postmark stress-ng"
 	# shellcheck disable=SC2086
 	install_packages $p
@@ -76,3 +76,5 @@ fuse
 io_uring
 fuse_over_io_uring
 [ "$purpose" = demo ] || { users; scripts/pjdfstest.sh install; }
+# shellcheck disable=SC2086
+[ "$purpose" != test ] || scripts/guest.sh fetch ${FASTFSD_GUESTS:-}
