@@ -33,7 +33,7 @@ var restrictions = ring.Restrictions{Ops: []ring.Op{
 	ring.OpRead,        // extents, requests on /dev/fuse, the event
 	ring.OpWrite,       // extents
 	ring.OpUringCmd,    // FUSE over io_uring
-	ring.OpAsyncCancel, // a transport that stops
+	ring.OpAsyncCancel, // a transport or a queue that stops
 	ring.OpReadv,       // extents in a guest's memory
 	ring.OpWritev,      // likewise
 	ring.OpPollAdd,     // kicks of a guest

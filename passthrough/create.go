@@ -50,7 +50,7 @@ func (fs *FS) create(op *vfs.Op, d *inode, dfd int, name vfs.Name, in *abi.Creat
 }
 
 // createTries is how often a name may come and go during one CREATE.
-const createTries = 4
+const createTries = 16
 
 // made hands out a file that was just made.
 func (fs *FS) made(op *vfs.Op, d *inode, fd, flags int, e *vfs.Entry, o *vfs.Opened) vfs.Errno {
@@ -85,7 +85,9 @@ func (fs *FS) openExisting(op *vfs.Op, d *inode, dfd int, name vfs.Name, in *abi
 	flags := fs.openFlags(op, in.Flags)
 	fd, errno := -1, vfs.ESTALE
 	if n.typ == unix.S_IFREG {
-		fd, errno = fs.openAs(op, n, flags|cut, in)
+		if fd, errno = fs.openAs(op, n, flags|cut, in); errno == vfs.ESTALE {
+			errno = vfs.ENOENT // it has gone since it was looked up: the name is free again
+		}
 	}
 	if errno == vfs.EACCES || errno == vfs.EPERM {
 		errno = vfs.ESTALE
