@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"github.com/fastfsd/fastfsd/abi"
@@ -10,7 +11,7 @@ import (
 type nosy struct {
 	inline               bool
 	direct, deep, beside bool // what GETATTR heard
-	forget               bool
+	forget               atomic.Bool
 }
 
 func (n *nosy) Inline() bool { return n.inline }
@@ -28,7 +29,7 @@ func (n *nosy) Getattr(*Op, Key, *Open, *Stat) Errno {
 	return OK
 }
 
-func (n *nosy) Forget(Key, uint64) { n.forget = Serving() }
+func (n *nosy) Forget(Key, uint64) { n.forget.Store(Serving()) }
 
 func below(depth int) bool {
 	if depth == 0 {
@@ -53,7 +54,7 @@ func TestServing(t *testing.T) {
 		p.forget(id, 1)
 		p.c.Shutdown()
 		<-p.c.Done()
-		if !n.forget {
+		if !n.forget.Load() {
 			t.Errorf("inline %v: Forget does not serve", inline)
 		}
 	}
