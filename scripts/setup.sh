@@ -77,4 +77,4 @@ io_uring
 fuse_over_io_uring
 [ "$purpose" = demo ] || { users; scripts/pjdfstest.sh install; }
 # shellcheck disable=SC2086
-[ "$purpose" != test ] || scripts/guest.sh fetch ${FASTFSD_GUESTS:-}
+[ "$purpose" != test ] || scripts/guest.sh fetch ${FASTFSD_GUESTS:-bookworm-backports}

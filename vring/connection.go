@@ -124,7 +124,7 @@ func (c *connection) drain(qs ...*queue) error {
 			return err
 		}
 	}
-	begun, cancelled, revoked := time.Now(), false, false
+	begun, cancelled, revoked := time.Now(), false, false // begun anew when they are cancelled
 	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
 		var err error
 		for _, q := range qs {
@@ -134,6 +134,9 @@ func (c *connection) drain(qs ...*queue) error {
 			return nil
 		}
 		switch took := time.Since(begun); {
+		case took > patience && !cancelled: // before all else: a server that was stopped itself has been patient with nobody
+			cancelled, begun = true, time.Now()
+			c.conn.InterruptAll()
 		case took > 2*drainLimit:
 			return fmt.Errorf("vring: %w for %v", errHeld, took)
 		case took > drainLimit && !revoked:
@@ -142,9 +145,6 @@ func (c *connection) drain(qs ...*queue) error {
 			if err := c.m.revoke(); err != nil {
 				return err
 			}
-		case took > patience && !cancelled:
-			cancelled = true
-			c.conn.InterruptAll()
 		}
 		time.Sleep(wait)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // suites are pairs of QEMU and Linux, by the Debian suite that they come from: a current one, or what FASTFSD_GUESTS says. Each
-// is a download of 300 to 460 MB, once.
+// is a download of 95 MB, once.
 func suites() []string {
 	if s := strings.Fields(os.Getenv("FASTFSD_GUESTS")); len(s) > 0 {
 		return s
@@ -84,7 +84,7 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// TestTwoGuests: two guests of different kernels on one share.
+// TestTwoGuests: two guests on one share, of the first and the last pair.
 func TestTwoGuests(t *testing.T) {
 	dir := testmount.Tmpfs(t)
 	s := startShare(t, dir)
