@@ -132,8 +132,11 @@ func (m *ringModel) submit(t *rapid.T) {
 
 func (m *ringModel) kick(t *rapid.T) {
 	must, may := m.device.due(m.kicked, m.submitted, m.f.packed)
-	if m.kicked == m.submitted {
+	switch {
+	case m.kicked == m.submitted:
 		must, may = false, false
+	case m.f.packed && !m.device.always && m.submitted-m.device.at > m.f.size:
+		must = false // a device that has taken chains since it listened is awake; its event is more than a lap old
 	}
 	m.kicked = m.submitted
 	if got := m.q.ring.needKick(); must && !got || !may && got {
