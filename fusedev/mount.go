@@ -72,6 +72,9 @@ func mountOnce(e *engine.Engine, ops *vfs.Ops, dir string, o Options) (*Server, 
 		s.abandon()
 		return nil, fmt.Errorf("mount on %s: %w", dir, err)
 	}
+	if sock, ok := m.Lifeline(); ok && s.kind != Blocking {
+		s.tether = newTether(e, sock)
+	}
 	go s.watch()
 	s.prime(p)
 	s.readAhead()
@@ -160,6 +163,9 @@ func (s *Server) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.notifier.close()
+	if s.tether != nil {
+		s.tether.cut()
+	}
 	s.m.Close()
 	unix.Close(s.fd)
 }

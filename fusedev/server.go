@@ -33,6 +33,7 @@ type Server struct {
 	log      *slog.Logger
 	kind     Transport // what was chosen; never Auto once start is called
 	tr       transport
+	tether   *tether // nil: no fusermount3 waits
 	notifier notifier
 
 	end     chan error // first reason why the connection ended; capacity 1

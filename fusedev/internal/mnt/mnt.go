@@ -190,6 +190,14 @@ func (m *Mount) Root() (int, error) {
 	return fd, err
 }
 
+// Lifeline is the socket on which a fusermount3 waits for our death; false: there is none.
+func (m *Mount) Lifeline() (fd int, ok bool) {
+	if m.helper == nil {
+		return -1, false
+	}
+	return m.helper.sock, true
+}
+
 // Close lets a fusermount3 that waits for us go; it unmounts if the mount is still there. FD stays open.
 func (m *Mount) Close() {
 	if m.helper != nil {
