@@ -56,7 +56,7 @@ type Mount struct {
 	MaxRead            Size     `toml:"max-read" default:"0" placeholder:"SIZE" help:"Largest READ; 0: as the kernel likes."`
 	ReadAhead          *Size    `toml:"read-ahead" placeholder:"SIZE" help:"The mount's read-ahead; 0 leaves the kernel's. Not said: as the largest request."`
 	AllowOther         *bool    `toml:"allow-other" negatable:"" help:"Other users may use the mount; not said: on for root."`
-	DefaultPermissions *bool    `toml:"default-permissions" negatable:"" help:"The kernel checks modes; not said: on for root."`
+	DefaultPermissions *bool    `toml:"default-permissions" negatable:"" help:"The kernel checks modes; not said: on for root, whose mount would let everybody do everything."`
 	FSName             string   `toml:"fsname" name:"fsname" placeholder:"NAME" help:"Source in mount tables; not said: SRC."`
 	Subtype            string   `toml:"subtype" default:"fastfsd" placeholder:"NAME" help:"Type in mount tables: fuse.NAME."`
 	NoAtime            bool     `toml:"noatime" name:"noatime" negatable:"" help:"Mount option noatime."`
