@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,9 +36,11 @@ const (
 
 // backends are what can be served; some want an argument.
 var backends = map[string]func(args []string) any{
-	"slow":   func([]string) any { return slowMemfs() },
-	"iofs":   func([]string) any { return iofs.New(vfstest.Tree()) },
-	"nodefs": func([]string) any { return nodefs.New(nodefs.NewDir(), nodefs.Options{TTL: time.Second}) },
+	"slow":    func([]string) any { return slowMemfs() },
+	"turning": func([]string) any { return turningMemfs() },
+	"mute":    func([]string) any { return muteMemfs() },
+	"iofs":    func([]string) any { return iofs.New(vfstest.Tree()) },
+	"nodefs":  func([]string) any { return nodefs.New(nodefs.NewDir(), nodefs.Options{TTL: time.Second}) },
 	"memfs": func([]string) any {
 		fs := memfs.New(memfs.Options{})
 		fs.SetRoot(0, 0, 0o755)
@@ -55,7 +58,10 @@ var backends = map[string]func(args []string) any{
 
 // served are options of the mount that may stand among the arguments.
 var served = map[string]func(*fusedev.Options){
-	"writeback": func(o *fusedev.Options) { o.VFS.Writeback = true },
+	"writeback":   func(o *fusedev.Options) { o.VFS.Writeback = true },
+	"linkcache":   func(*fusedev.Options) {},
+	"nolinkcache": func(o *fusedev.Options) { o.VFS.NoLinkCache = true },
+	"timeout":     func(o *fusedev.Options) { o.VFS.RequestTimeout, o.VFS.LocalLocks = 1, true },
 }
 
 func TestMain(m *testing.M) {
@@ -107,7 +113,10 @@ func serve(args []string) error {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}()
-	return s.Wait()
+	if err = s.Wait(); args[0] == "mute" && errors.Is(err, fusedev.ErrAborted) {
+		return nil // by the kernel, as it was asked to
+	}
+	return err
 }
 
 // start serves a back-end in a process of its own and returns the mount point. The end of the test stops it; one that hangs is
