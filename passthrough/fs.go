@@ -23,7 +23,8 @@ type FS struct {
 	inos     inoMap
 	locks    lockTable
 	unopened nodeFiles
-	shared   atomic.Bool // more than one client: what one has seen says nothing about another
+	attached atomic.Int32 // connections that live
+	shared   atomic.Bool  // more than one client: what one has seen says nothing about another
 	creds    creds
 	handles  bool // open_by_handle_at is permitted
 	fds      fdCache
@@ -78,13 +79,18 @@ func (fs *FS) FarWrites() bool { return true }
 
 // Attach keeps the connection, for what was negotiated.
 func (fs *FS) Attach(c *vfs.Conn) {
+	fs.attached.Add(1)
 	if fs.conn.Swap(c) != nil {
 		fs.shared.Store(true)
 	}
 }
 
-// Destroy ends what is left of the locks.
-func (fs *FS) Destroy() { fs.locks.stop() }
+// Destroy ends what is left of the locks when the last connection has gone.
+func (fs *FS) Destroy() {
+	if fs.attached.Add(-1) <= 0 {
+		fs.locks.stop()
+	}
+}
 
 func raiseFiles() int {
 	var r unix.Rlimit
