@@ -305,6 +305,11 @@ func doFallocate(c *Conn, op *Op) Errno {
 const seekMax = 4
 
 func doLseek(c *Conn, op *Op) Errno {
+	// Linux asks for holes without having written back what it has collected, so only itself can say what is data: without
+	// LSEEK it takes everything up to the end for it.
+	if c.flags()&abi.InitWritebackCache != 0 {
+		return ENOSYS
+	}
 	if op.ops.Lseek == nil {
 		return c.missing(op)
 	}

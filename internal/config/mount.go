@@ -20,7 +20,7 @@ type Share struct {
 	NegativeTimeout  *Duration `toml:"negative-timeout" placeholder:"TIME" help:"How long it holds that a name does not exist; not said: by --cache."`
 	InodeFileHandles string    `toml:"inode-file-handles" enum:"never,prefer,mandatory" default:"prefer" help:"Keep inodes by file handle instead of an open fd: ${enum}."`
 	HostIno          bool      `toml:"host-ino" negatable:"" help:"Show the host's inode numbers, which repeat where file systems meet."`
-	Writeback        bool      `toml:"writeback" negatable:"" help:"The kernel collects writes; needs --cache auto or always. A name that is missing is so for a second at least."`
+	Writeback        bool      `toml:"writeback" negatable:"" help:"The kernel collects writes; needs --cache auto or always. A name that is missing is so for a second at least, and holes in files are not found."`
 	NoOpen           bool      `toml:"no-open" help:"No message for open(2); needs --cache always and --locks local."`
 	NoOpendir        bool      `toml:"no-opendir" help:"No message for opendir(3)."`
 	Readdirplus      string    `toml:"readdirplus" enum:"no,auto,always" default:"auto" help:"Attributes together with names: ${enum}."`

@@ -13,6 +13,7 @@ import (
 var rangeCases = []testCase{
 	{"fallocate modes", func(c *Config) bool { return c.NoFallocate }, testFallocateModes},
 	{"many holes", func(c *Config) bool { return c.NoHoles }, testManyHoles},
+	{"what was just written is no hole", nil, testFreshData},
 	{"truncate of a mapping", nil, testMmapTruncate},
 	{"growth shows zeros", nil, testGrow},
 	{"copy_file_range at the end", func(c *Config) bool { return c.NoCopy }, testCopyEnd},
@@ -69,6 +70,26 @@ func testManyHoles(t *testing.T, dir string) {
 	if blocks := stat(t, f.Name()).Blocks; blocks*512 > n*step/2 {
 		t.Errorf("%d bytes in use for %d", blocks*512, n)
 	}
+}
+
+func testFreshData(t *testing.T, dir string) {
+	f, err := os.Create(filepath.Join(dir, "f"))
+	must(t, err)
+	defer f.Close()
+	const at = 1 << 20
+	for i := range int64(3) { // nothing of it need be on the disk yet
+		data := pattern(10000)
+		_, err := f.WriteAt(data, i*at)
+		must(t, err)
+		if off, err := f.Seek(i*at, unix.SEEK_DATA); err != nil || off != i*at {
+			t.Errorf("data at %d, %v, want %d", off, err, i*at)
+		}
+		if off, err := f.Seek(i*at, unix.SEEK_HOLE); err != nil || off < i*at+int64(len(data)) {
+			t.Errorf("a hole at %d, %v, behind %d", off, err, i*at)
+		}
+	}
+	_, err = f.Seek(3*at, unix.SEEK_DATA)
+	want(t, "data behind the end", err, syscall.ENXIO)
 }
 
 func testMmapTruncate(t *testing.T, dir string) {
